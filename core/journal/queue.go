@@ -7,18 +7,32 @@ import "sync"
 // or to an owner's own timer.
 type Queue struct {
 	mu       sync.Mutex
-	pending  []func()
+	pending  []posted
 	running  bool
 	panicked func(v any)
 }
+
+// posted is a function, or a step with its outcome.
+type posted struct {
+	fn   func()
+	step func(err error)
+	err  error
+}
+
+var _ StepPoster = (*Queue)(nil)
 
 // NewQueue returns an empty queue. onPanic (may be nil) is told what a posted function panicked with; the queue goes on.
 func NewQueue(onPanic func(v any)) *Queue { return &Queue{panicked: onPanic} }
 
 // Post appends fn; it never blocks.
-func (q *Queue) Post(fn func()) {
+func (q *Queue) Post(fn func()) { q.post(posted{fn: fn}) }
+
+// PostStep appends a step with its outcome; it never blocks.
+func (q *Queue) PostStep(run func(err error), err error) { q.post(posted{step: run, err: err}) }
+
+func (q *Queue) post(p posted) {
 	q.mu.Lock()
-	q.pending = append(q.pending, fn)
+	q.pending = append(q.pending, p)
 	start := !q.running
 	q.running = true
 	q.mu.Unlock()
@@ -28,7 +42,7 @@ func (q *Queue) Post(fn func()) {
 }
 
 func (q *Queue) run() {
-	var batch []func()
+	var batch []posted
 	for {
 		q.mu.Lock()
 		clear(batch)
@@ -40,17 +54,21 @@ func (q *Queue) run() {
 			return
 		}
 		q.mu.Unlock()
-		for _, fn := range batch {
-			q.call(fn)
+		for i := range batch {
+			q.call(&batch[i])
 		}
 	}
 }
 
-func (q *Queue) call(fn func()) {
+func (q *Queue) call(p *posted) {
 	defer func() {
 		if v := recover(); v != nil && q.panicked != nil {
 			q.panicked(v)
 		}
 	}()
-	fn()
+	if p.step != nil {
+		p.step(p.err)
+		return
+	}
+	p.fn()
 }

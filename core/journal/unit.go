@@ -10,6 +10,9 @@ var (
 	ErrStale = errors.New("journal: stale epoch")
 	// ErrStopped: the committer was stopped before the unit could be committed.
 	ErrStopped = errors.New("journal: stopped")
+	// ErrUnavailable: the transaction failed as a whole (disk full, read-only, I/O error) and nothing of the group was written. A backend
+	// wraps it together with the cause; the committer then tries the group's units one by one.
+	ErrUnavailable = errors.New("journal: store unavailable")
 )
 
 // DuplicateError says that the unit repeats one that was committed before (see storage.Dedupe); nothing of it was written.
@@ -47,6 +50,12 @@ func DomainLane(domain string) Lane { return Lane{LaneDomain, domain} }
 
 // Poster takes functions to run later, in order, on the owner's behalf. Post never blocks.
 type Poster interface{ Post(fn func()) }
+
+// StepPoster is a Poster that takes a step with its outcome as it is, which saves a closure for each. Queue is one.
+type StepPoster interface {
+	Poster
+	PostStep(run func(err error), err error)
+}
 
 // Step is what happens after the commit: Run is posted to Queue with the unit's outcome (nil: durable).
 type Step struct {
@@ -97,6 +106,10 @@ func (u *Unit) Size() int { return u.size }
 // finish posts the steps with the outcome.
 func (u *Unit) finish(err error) {
 	for _, s := range u.after {
+		if q, ok := s.Queue.(StepPoster); ok {
+			q.PostStep(s.Run, err)
+			continue
+		}
 		run := s.Run
 		s.Queue.Post(func() { run(err) })
 	}
