@@ -1,0 +1,2 @@
+// Package rooms is a part of the module.
+package rooms

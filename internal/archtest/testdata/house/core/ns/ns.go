@@ -1,0 +1,1 @@
+package ns // want "core/ns has no package comment"

@@ -1,0 +1,4 @@
+// Package xmpptest is for tests.
+package xmpptest
+
+import _ "testing"
