@@ -153,6 +153,7 @@ func (c *Committer) Stop(ctx context.Context) error {
 
 // Submit implements Submitter.
 func (c *Committer) Submit(u *Unit) {
+	u.seal()
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

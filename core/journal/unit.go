@@ -1,6 +1,9 @@
 package journal
 
-import "errors"
+import (
+	"errors"
+	"sync/atomic"
+)
 
 // Errors with which a unit can fail; the after-commit steps receive them, wrapped or as they are.
 var (
@@ -69,9 +72,11 @@ type Unit struct {
 	Lane  Lane
 	Epoch uint64 // the writer's epoch as owner of the lane; 0 on a single node
 
-	ops   []Op
-	after []Step
-	size  int
+	ops       []Op
+	riders    []Op
+	after     []Step
+	size      int
+	submitted atomic.Bool
 }
 
 // NewUnit returns an empty unit of the given lane.
@@ -88,6 +93,22 @@ func (u *Unit) Add(ops ...Op) {
 			u.size += s.OpSize()
 		}
 	}
+}
+
+// Ride appends row operations that are written behind the others if there are any, and left out if the unit has no rows of its own: a
+// counter that must be exact where something durable happened, and must not make what is not durable wait.
+func (u *Unit) Ride(ops ...Op) { u.riders = append(u.riders, ops...) }
+
+// Submitted tells whether the unit has been handed to the committer. Unlike the rest it may be asked at any time.
+func (u *Unit) Submitted() bool { return u.submitted.Load() }
+
+// seal joins the riders to the rows, at Submit.
+func (u *Unit) seal() {
+	if len(u.ops) > 0 && len(u.riders) > 0 {
+		u.Add(u.riders...)
+	}
+	u.riders = nil
+	u.submitted.Store(true)
 }
 
 // After appends a step: once the unit is committed or has failed, run is posted to q with the outcome. Steps are posted in the order in
