@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# What `make interop` runs, as root on Debian 12: installs real peers, proves each of them by itself, and
+# runs Viaduct against them. Every step runs; a summary follows; the exit status is 1 if one failed.
+#
+# Variables: PEERS_DIR (~/.cache/viaduct-peers), GO, TESTFLAGS,
+#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slixmpp prosody ejabberd.
+#                  For people only: what is left out is not proven, and the summary says so.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+root="$(cd "$here/../../.." && pwd)"
+peers="$here/../peers"
+bench="$here/../bench"
+cd "$root"
+
+GO="${GO:-go}"
+export PEERS_DIR="${PEERS_DIR:-$HOME/.cache/viaduct-peers}"
+export INTEROP_SKIP="${INTEROP_SKIP:-}"
+# Prosody and ejabberd run as users of their own and must be able to reach their data.
+scratch="$(mktemp -d)"
+chmod 755 "$scratch"
+export BENCH_DIR="$scratch/bench"
+
+summary=()
+status=0
+declare -A broken
+
+cleanup() {
+  local server kind
+  for server in prosody ejabberd; do "$bench/peers.sh" stop "$server" >/dev/null 2>&1 || true; done
+  "$bench/viaduct.sh" stop >/dev/null 2>&1 || true
+  for kind in dendrite synapse; do INSTANCE=interop-check "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true; done
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+skipped() { case " $INTEROP_SKIP " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# step PEER WHAT COMMAND...: one line of the summary. A peer that failed once is not asked again.
+step() {
+  local peer="$1" what="$2" from=$SECONDS result=ok
+  shift 2
+  if skipped "$peer"; then
+    result=skipped
+  elif [ -n "${broken[$peer]:-}" ]; then
+    result='not run'
+  else
+    printf '\n--- %s: %s\n' "$peer" "$what"
+    if ! "$@"; then
+      result=FAILED
+      broken[$peer]=1
+    fi
+  fi
+  case "$result" in FAILED | 'not run') status=1 ;; esac
+  summary+=("$(printf '%-10s %-34s %-8s %4d s' "$peer" "$what" "$result" $((SECONDS - from)))")
+}
+
+free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+homeserver() { # homeserver KIND: an instance of its own, thrown away afterwards
+  local good=0
+  INSTANCE=interop-check HTTP_PORT="$(free_port)" HTTPS_PORT="$(free_port)" "$peers/check.sh" "$1" || good=1
+  INSTANCE=interop-check "$peers/$1/stop.sh" --wipe || good=1
+  return "$good"
+}
+
+# Start the server, talk through it with a foreign client, stop it.
+xmpp_server() { # xmpp_server prosody|ejabberd|viaduct
+  local lines addr domain muc good=0
+  case "$1" in
+    viaduct) lines="$("$bench/viaduct.sh" start nomam)" || return 1 ;;
+    *) lines="$("$bench/peers.sh" start "$1" nomam)" || return 1 ;;
+  esac
+  addr="$(sed -n 's/^ADDR=//p' <<<"$lines")"
+  domain="$(sed -n 's/^DOMAIN=//p' <<<"$lines")"
+  muc="$(sed -n 's/^MUC=//p' <<<"$lines")"
+  if skipped slixmpp; then
+    echo "$1 runs; no client was left to talk through it"
+  else
+    "$peers/clients/check.sh" "$addr" "$domain" "$muc" "$BENCH_DIR/cert/cert.pem" || good=1
+  fi
+  case "$1" in
+    viaduct) "$bench/viaduct.sh" stop || good=1 ;;
+    *) "$bench/peers.sh" stop "$1" || good=1 ;;
+  esac
+  return "$good"
+}
+
+go_tests() {
+  local packages
+  packages="$("$GO" list ./internal/dev/interop/... 2>/dev/null)"
+  [ -n "$packages" ] || { echo 'no test talks to the peers yet'; return 0; }
+  # shellcheck disable=SC2086 # TESTFLAGS and the packages are lists
+  VIADUCT_INTEROP=1 VIADUCT_BIN_DIR="$root/bin" "$GO" test -count=1 -p 1 -timeout 45m -v ${TESTFLAGS:-} $packages
+}
+
+step debian 'packages' "$here/../apt.sh" curl openssl util-linux python3 python3-venv strace \
+  prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3
+step dendrite 'install' "$peers/dendrite/setup.sh"
+step synapse 'install' "$peers/synapse/setup.sh"
+step slixmpp 'install' "$peers/clients/setup.sh"
+step dendrite 'is a homeserver' homeserver dendrite
+step synapse 'is a homeserver' homeserver synapse
+step debian 'certificate and configuration' "$bench/peers.sh" setup
+step prosody 'slixmpp talks through it' xmpp_server prosody
+step ejabberd 'slixmpp talks through it' xmpp_server ejabberd
+step viaduct 'slixmpp talks through it' xmpp_server viaduct
+step viaduct 'tests against the peers' go_tests
+
+printf '\n=== interop\n'
+printf '%s\n' "${summary[@]}"
+exit "$status"
