@@ -9,9 +9,9 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 peer_init slack
 [ $# -eq 0 ] || die "no arguments; everything is set by environment variables"
 need curl curl
-need "${NODE:-node}" nodejs
 [ -f "$BASE/version" ] || die "run setup.sh first"
 already_running
+NODE="$("$here/../node.sh")" || die "Node >= 20 is needed"
 HTTP_PORT="${HTTP_PORT:-14103}"
 URL="http://127.0.0.1:$HTTP_PORT"
 # shellcheck disable=SC2034 # read by report_up
@@ -22,7 +22,7 @@ mkdir -p "$RUN"
 cp "${SEED:-$here/seed.yaml}" "$RUN/seed.yaml"
 # The launcher stands beside node_modules, where Node looks for the packages.
 cp "$here/launcher.mjs" "$BASE/app/launcher.$INSTANCE.mjs"
-launch "${NODE:-node}" "$BASE/app/launcher.$INSTANCE.mjs" "$HTTP_PORT" "$RUN/seed.yaml"
+launch "$NODE" "$BASE/app/launcher.$INSTANCE.mjs" "$HTTP_PORT" "$RUN/seed.yaml"
 wait_up "$URL/_peer/env"
 http -f "$URL/_peer/env" | while IFS='=' read -r name value; do line "$name" "$value"; done >"$RUN/report"
 report_up <"$RUN/report"
