@@ -95,6 +95,14 @@ func (u *Unit) Add(ops ...Op) {
 	}
 }
 
+// Lead puts a row operation before all others: what recognises a repetition must be the first (storage.Dedupe), and whether it is needed is
+// known only once the others are there.
+func (u *Unit) Lead(op Op) {
+	u.Add(op)
+	copy(u.ops[1:], u.ops)
+	u.ops[0] = op
+}
+
 // Ride appends row operations that are written behind the others if there are any, and left out if the unit has no rows of its own: a
 // counter that must be exact where something durable happened, and must not make what is not durable wait.
 func (u *Unit) Ride(ops ...Op) { u.riders = append(u.riders, ops...) }
