@@ -47,8 +47,8 @@ func PrepareUsername(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sasl: prepare user name: %w", err)
 	}
-	if strings.ContainsAny(out, `"&'/:<>@`) {
-		return "", errors.New("sasl: prepare user name: a character that no address may have")
+	if out == "" || strings.ContainsAny(out, `"&'/:<>@`) {
+		return "", errors.New("sasl: prepare user name: empty or with a character that no address may have")
 	}
 	return out, nil
 }
