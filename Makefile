@@ -12,9 +12,8 @@ FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
 
 # The race detector needs cgo and a C compiler that can compile and link, not merely a name in PATH.
-RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && \
-	printf '\#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' | \
-	$$($(GO) env CC) -x c -o /dev/null - >/dev/null 2>&1 && echo -race)
+RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo 'int main(void) { return 0; }' | \
+	$$($(GO) env CC) -include stdlib.h -x c -o /dev/null - >/dev/null 2>&1 && echo -race)
 
 .PHONY: help build run test interop soak bench fuzz lint generate clean
 
