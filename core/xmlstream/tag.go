@@ -1,0 +1,248 @@
+package xmlstream
+
+import "bytes"
+
+// tag reads a start tag piece by piece. All offsets count from its <, so that the buffer may move
+// between the pieces; no byte of a value is looked at twice.
+type tag struct {
+	state       tagState
+	at          int // everything before is read
+	from        int // where the name or value at hand begins
+	nameEnd     int
+	colon       int // of the element's name, or -1
+	quote       byte
+	dirty       bool
+	selfClosing bool
+	attrs       []rawAttr
+}
+
+type tagState uint8
+
+const (
+	inTagName    tagState = iota
+	afterValue            // white space or the end must follow
+	beforeAttr            // white space has been seen
+	inAttrName            //
+	beforeEquals          //
+	beforeValue           //
+	inValue               //
+	afterSlash            //
+	tagDone               //
+)
+
+// rawAttr is an attribute as it stands in the tag.
+type rawAttr struct {
+	nameOff, nameEnd   int32
+	valueOff, valueEnd int32
+	colon              int32 // offset in the tag, or -1
+	space              int32 // set when prefixes are resolved
+	declares           bool  // xmlns or xmlns:prefix
+	dirty              bool  // the value has references, white space or apostrophes
+}
+
+func (a *rawAttr) name(b []byte) []byte  { return b[a.nameOff:a.nameEnd] }
+func (a *rawAttr) value(b []byte) []byte { return b[a.valueOff:a.valueEnd] }
+
+// local is the name without its prefix.
+func (a *rawAttr) local(b []byte) []byte { return b[a.colon+1 : a.nameEnd] }
+
+func (t *tag) reset() {
+	*t = tag{attrs: t.attrs[:0]}
+}
+
+// lex reads on in b, which begins with the tag's <. It reports whether the tag is complete, and then
+// t.at is its length.
+func (t *tag) lex(b []byte, lim *Limits) (bool, error) {
+	if t.at == 0 {
+		t.at, t.from = 1, 1
+	}
+	for t.at < len(b) {
+		var err error
+		more := false
+		switch t.state {
+		case inTagName:
+			more, err = t.lexTagName(b, lim)
+		case afterValue, beforeAttr:
+			err = t.lexBetween(b, lim)
+		case inAttrName:
+			more, err = t.lexAttrName(b, lim)
+		case beforeEquals, beforeValue:
+			err = t.lexEquals(b)
+		case inValue:
+			more, err = t.lexValue(b, lim)
+		case afterSlash:
+			if b[t.at] != '>' {
+				return false, refuse(NotWellFormed, "/ inside a tag")
+			}
+			t.at++
+			t.selfClosing, t.state = true, tagDone
+		}
+		if err != nil || more {
+			return false, err
+		}
+		if t.state == tagDone {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (t *tag) lexTagName(b []byte, lim *Limits) (more bool, err error) {
+	end, more, err := lexName(b, t.from, lim.MaxNameLen)
+	if err != nil || more {
+		return more, err
+	}
+	t.nameEnd, t.at, t.state = end, end, afterValue
+	t.colon, err = checkQName(b, t.from, end)
+	return false, err
+}
+
+// lexName finds the end of the name that begins at from. Names are short, so a name that arrives in
+// pieces is simply read again.
+func lexName(b []byte, from, most int) (end int, more bool, err error) {
+	i := from
+	for i < len(b) && charClass[b[i]]&(nameByte|nonASCII|colonByte) != 0 {
+		i++
+		if i-from > most {
+			return 0, false, refuse(PolicyViolation, "name too long")
+		}
+	}
+	return i, i == len(b), nil
+}
+
+// checkQName checks the name in b[from:end] (Namespaces in XML 1.0 production 7) and returns where its
+// colon is, or -1.
+func checkQName(b []byte, from, end int) (colon int, err error) {
+	name := b[from:end]
+	if validNCName(name) {
+		return -1, nil
+	}
+	if i := bytes.IndexByte(name, ':'); i >= 0 && validNCName(name[:i]) && validNCName(name[i+1:]) {
+		return from + i, nil
+	}
+	return 0, refuse(NotWellFormed, "not a name")
+}
+
+// lexBetween stands behind the element's name or a value.
+func (t *tag) lexBetween(b []byte, lim *Limits) error {
+	i := t.at
+	for i < len(b) && charClass[b[i]]&spaceByte != 0 {
+		t.state = beforeAttr
+		i++
+	}
+	t.at = i
+	if i == len(b) {
+		return nil
+	}
+	switch c := b[i]; {
+	case c == '>':
+		t.at++
+		t.state = tagDone
+	case c == '/':
+		t.at++
+		t.state = afterSlash
+	case t.state != beforeAttr:
+		return refuse(NotWellFormed, "no white space before an attribute")
+	case len(t.attrs) >= lim.MaxAttrs:
+		return refuse(PolicyViolation, "too many attributes")
+	default:
+		t.from, t.state = i, inAttrName
+	}
+	return nil
+}
+
+func (t *tag) lexAttrName(b []byte, lim *Limits) (more bool, err error) {
+	end, more, err := lexName(b, t.from, lim.MaxNameLen)
+	if err != nil || more {
+		return more, err
+	}
+	colon, err := checkQName(b, t.from, end)
+	if err != nil {
+		return false, err
+	}
+	a := rawAttr{nameOff: int32(t.from), nameEnd: int32(end), colon: int32(colon)}
+	if colon < 0 {
+		a.colon = a.nameOff - 1
+		a.declares = string(b[t.from:end]) == "xmlns"
+	} else {
+		a.declares = string(b[t.from:colon]) == "xmlns"
+	}
+	t.attrs = append(t.attrs, a)
+	t.at, t.state = end, beforeEquals
+	// Nearly always there is nothing between.
+	if end+1 < len(b) && b[end] == '=' && (b[end+1] == '\'' || b[end+1] == '"') {
+		t.beginValue(b[end+1], end+2)
+	}
+	return false, nil
+}
+
+func (t *tag) beginValue(quote byte, from int) {
+	t.quote, t.from, t.at, t.dirty, t.state = quote, from, from, false, inValue
+}
+
+func (t *tag) lexEquals(b []byte) error {
+	switch c := b[t.at]; {
+	case charClass[c]&spaceByte != 0:
+		t.at++
+	case t.state == beforeEquals && c == '=':
+		t.at++
+		t.state = beforeValue
+	case t.state == beforeValue && (c == '\'' || c == '"'):
+		t.beginValue(c, t.at+1)
+	default:
+		return refuse(NotWellFormed, "an attribute without a quoted value")
+	}
+	return nil
+}
+
+// lexValue reads up to the closing quote. References are looked at once the tag is complete.
+func (t *tag) lexValue(b []byte, lim *Limits) (more bool, err error) {
+	capped := len(b) > t.from+lim.MaxAttrLen+1
+	if capped {
+		b = b[:t.from+lim.MaxAttrLen+1]
+	}
+	i := t.at
+	defer func() { t.at = i }()
+	for {
+		for i < len(b) && charClass[b[i]]&plainValue != 0 {
+			i++
+		}
+		if i == len(b) {
+			break
+		}
+		switch c := b[i]; {
+		case c == t.quote:
+			a := &t.attrs[len(t.attrs)-1]
+			a.valueOff, a.valueEnd, a.dirty = int32(t.from), int32(i), t.dirty
+			i++
+			t.state = afterValue
+			return false, nil
+		case c == '<':
+			return false, refuse(NotWellFormed, "< in an attribute")
+		case c == '&' || c == '\'' || charClass[c]&spaceByte != 0:
+			t.dirty = true
+			i++
+		case c == '"':
+			i++
+		case charClass[c]&nonASCII == 0:
+			return false, refusef(NotWellFormed, "character %U", c)
+		default:
+			n, err := scanRune(b[i:])
+			if err != nil {
+				return false, err
+			}
+			if n == 0 {
+				return t.valueEnds(capped)
+			}
+			i += n
+		}
+	}
+	return t.valueEnds(capped)
+}
+
+func (t *tag) valueEnds(capped bool) (more bool, err error) {
+	if capped {
+		return false, refuse(PolicyViolation, "attribute too long")
+	}
+	return true, nil
+}
