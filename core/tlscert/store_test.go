@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,11 +22,22 @@ import (
 
 // fixed is a Source of given certificates, or of an error.
 type fixed struct {
+	mu    sync.Mutex
 	certs []tls.Certificate
 	err   error
 }
 
-func (f *fixed) Load(context.Context, []string) ([]tls.Certificate, error) { return f.certs, f.err }
+func (f *fixed) Load(context.Context, []string) ([]tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.certs, f.err
+}
+
+func (f *fixed) set(certs []tls.Certificate, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.certs, f.err = certs, err
+}
 
 func open(t *testing.T, src Source, names ...string) *Store {
 	t.Helper()
@@ -246,13 +258,13 @@ func TestRun(t *testing.T) {
 			synctest.Wait()
 			return store.Certificate("example.org")
 		}
-		if c := after(59*time.Minute, func() { src.certs = []tls.Certificate{second} }); !bytes.Equal(c.Certificate[0], first.Certificate[0]) {
+		if c := after(59*time.Minute, func() { src.set([]tls.Certificate{second}, nil) }); !bytes.Equal(c.Certificate[0], first.Certificate[0]) {
 			t.Error("reloaded too early")
 		}
 		if c := after(2*time.Minute, func() {}); !bytes.Equal(c.Certificate[0], second.Certificate[0]) {
 			t.Error("not reloaded")
 		}
-		if c := after(time.Hour, func() { src.err = errors.New("disk full") }); !bytes.Equal(c.Certificate[0], second.Certificate[0]) {
+		if c := after(time.Hour, func() { src.set(nil, errors.New("disk full")) }); !bytes.Equal(c.Certificate[0], second.Certificate[0]) {
 			t.Error("the old one did not stay")
 		}
 		cancel()
