@@ -1,0 +1,160 @@
+package session
+
+import (
+	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
+)
+
+// Item is one stanza for a session.
+type Item struct {
+	Wire stanza.Wire
+	To   jid.JID
+	// Msg is the message that a storage.Unacked reference of this session points to; 0: the stanza is kept nowhere.
+	Msg storage.MessageID
+	// At is when the stanza was to be delivered, for the delay stamp of a later delivery; zero: now.
+	At time.Time
+}
+
+// entry is an Item in a ring, or an element that is no stanza (raw).
+type entry struct {
+	wire    stanza.Wire
+	raw     []byte
+	to      jid.JID
+	msg     storage.MessageID
+	at      int64 // Unix milliseconds
+	size    int32 // what it counts for the bound in bytes
+	counted bool  // a stanza that the peer counts (XEP-0198 §4)
+	spooled bool  // the bytes are in the store only
+}
+
+// time is when the stanza was to be delivered.
+func (e *entry) time() time.Time { return time.UnixMilli(e.at).UTC() }
+
+// overhead is what a queued stanza costs beside its bytes.
+const overhead = 96
+
+// ring is the queue of one session: the first sent entries are on their way and not acknowledged, the others are not sent. It is not safe for
+// concurrent use.
+type ring struct {
+	buf   []entry // circular; its length is a power of two
+	head  int
+	n     int
+	sent  int
+	bytes int
+}
+
+func (r *ring) at(i int) *entry { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+// push appends an entry.
+func (r *ring) push(e entry) {
+	if r.n == len(r.buf) {
+		r.grow()
+	}
+	r.n++
+	*r.at(r.n - 1) = e
+	r.bytes += int(e.size)
+}
+
+func (r *ring) grow() {
+	next := make([]entry, max(4, 2*len(r.buf)))
+	for i := range r.n {
+		next[i] = *r.at(i)
+	}
+	r.buf, r.head = next, 0
+}
+
+// next returns the first entry that is not sent, nil if there is none.
+func (r *ring) next() *entry {
+	if r.sent == r.n {
+		return nil
+	}
+	return r.at(r.sent)
+}
+
+// advance says that next was sent. What the peer counts stays until it is acknowledged; it reports whether it does.
+func (r *ring) advance() bool {
+	e := r.at(r.sent)
+	if e.counted {
+		r.sent++
+		return true
+	}
+	r.bytes -= int(e.size)
+	if r.sent == 0 {
+		r.drop()
+		return false
+	}
+	*e = entry{} // a hole among what waits for an ack
+	r.sent++
+	return false
+}
+
+// drop removes the first entry.
+func (r *ring) drop() {
+	*r.at(0) = entry{}
+	r.head = (r.head + 1) & (len(r.buf) - 1)
+	r.n--
+	if r.sent > 0 {
+		r.sent--
+	}
+	if r.n == 0 {
+		r.idle()
+	}
+}
+
+// idle gives back the memory of an empty ring, but for the smallest: a busy session would allocate for each stanza.
+func (r *ring) idle() {
+	r.head = 0
+	if len(r.buf) > 16 {
+		r.buf = nil
+	}
+}
+
+// release gives back all of an empty ring.
+func (r *ring) release() {
+	if r.n == 0 {
+		r.buf, r.head = nil, 0
+	}
+}
+
+// ack removes the first k counted entries and calls gone for each; it returns how many there were. Entries that a connection before this one
+// has sent count as well, so it may reach beyond what is marked as sent.
+func (r *ring) ack(k uint32, gone func(*entry)) uint32 {
+	var found uint32
+	for r.n > 0 {
+		e := r.at(0)
+		if e.counted {
+			if found == k {
+				break
+			}
+			found++
+			r.bytes -= int(e.size)
+			gone(e)
+		} else if e.raw != nil || r.sent == 0 {
+			break // not sent yet
+		}
+		r.drop()
+	}
+	return found
+}
+
+// rewind makes everything unsent again and drops what is no stanza: it belonged to the connection.
+func (r *ring) rewind() {
+	for _, e := range r.take() {
+		if e.counted {
+			r.push(e)
+		}
+	}
+}
+
+// take empties the ring and returns what was in it.
+func (r *ring) take() []entry {
+	out := make([]entry, 0, r.n)
+	for i := range r.n {
+		out = append(out, *r.at(i))
+	}
+	*r = ring{}
+	return out
+}
