@@ -8,7 +8,7 @@ import (
 
 const benchHeader = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.com' version='1.0'>`
 
-// benchMessage has 296 bytes: five elements, attributes, a reference, and text beyond ASCII.
+// benchMessage has 311 bytes: five elements, attributes, a reference, and text beyond ASCII.
 const benchMessage = `<message to='juliet@capulet.example/balcony' from='romeo@montague.example/orchard' type='chat' id='a1b2'>` +
 	`<body>Wherefore art thou, Roméo &amp; co — tonight?</body><active xmlns='http://jabber.org/protocol/chatstates'/>` +
 	`<request xmlns='urn:xmpp:receipts'/><origin-id xmlns='urn:xmpp:sid:0' id='9f2'/></message>`

@@ -143,19 +143,43 @@ func (r *reader) content(n *Node, space string) {
 	}
 }
 
-// isPlain reports whether s is text without markup and without escapes.
-func isPlain(s string) bool {
-	return strings.IndexByte(s, '<') < 0 && strings.IndexByte(s, '&') < 0
-}
-
-// references are those that the canonical form has.
-var references = strings.NewReplacer(
-	"&amp;", "&", "&lt;", "<", "&gt;", ">", "&apos;", "'", "&#9;", "\t", "&#10;", "\n", "&#13;", "\r",
-)
-
+// unescape decodes the references that the canonical form has.
 func unescape(s string) string {
-	if strings.IndexByte(s, '&') < 0 {
+	i := strings.IndexByte(s, '&')
+	if i < 0 {
 		return s
 	}
-	return references.Replace(s)
+	var b strings.Builder
+	b.Grow(len(s))
+	for i >= 0 {
+		b.WriteString(s[:i])
+		c, n := canonicalReference(s[i:])
+		b.WriteByte(c)
+		s = s[i+n:]
+		i = strings.IndexByte(s, '&')
+	}
+	b.WriteString(s)
+	return b.String()
+}
+
+// canonicalReference reads the reference at the start of s and returns its length.
+func canonicalReference(s string) (c byte, n int) {
+	switch s[1] {
+	case 'l':
+		return '<', len("&lt;")
+	case 'g':
+		return '>', len("&gt;")
+	case 'a':
+		if s[2] == 'm' {
+			return '&', len("&amp;")
+		}
+		return '\'', len("&apos;")
+	}
+	switch s[2:4] { // #
+	case "9;":
+		return '\t', len("&#9;")
+	case "10":
+		return '\n', len("&#10;")
+	}
+	return '\r', len("&#13;")
 }

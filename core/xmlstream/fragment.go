@@ -3,6 +3,7 @@ package xmlstream
 import (
 	"encoding/binary"
 	"iter"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -166,8 +167,8 @@ func (c Child) Text() string {
 		return ""
 	}
 	inner := c.xml[c.e.content : c.e.end-uint32(len("</>"))-c.e.localLen]
-	if isPlain(inner) {
-		return inner
+	if strings.IndexByte(inner, '<') < 0 {
+		return unescape(inner)
 	}
 	return c.Node().TextContent()
 }

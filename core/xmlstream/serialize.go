@@ -101,16 +101,12 @@ func hasAttrBefore(attrs []Attr, i int) bool {
 // prefixes are those generated for the attributes of one element.
 type prefixes struct {
 	spaces []string
-	few    [4]string
 }
 
 // declare appends the declaration that an attribute in space needs before it.
 func (p *prefixes) declare(dst []byte, space string) []byte {
 	if space == "" || space == ns.XML || p.index(space) > 0 {
 		return dst
-	}
-	if p.spaces == nil {
-		p.spaces = p.few[:0]
 	}
 	p.spaces = append(p.spaces, space)
 	dst = strconv.AppendInt(append(dst, " xmlns:ns"...), int64(len(p.spaces)), 10)
