@@ -26,11 +26,27 @@ type AccountChange struct {
 
 // RosterPoints are about contact lists. They run in the goroutine that handles the request.
 type RosterPoints struct {
+	// Removing: an account removes a contact; nothing is written yet. It runs while the rosters of both (if the contact is an account here) are
+	// locked: handlers use what the value offers and call nothing that reads or changes a roster.
+	Removing Point[RosterRemoval]
 	// Changed: an item was changed or removed (Removed) and the change is committed.
 	Changed Point[RosterChange]
 }
 
-func (p *RosterPoints) register(c *Catalogue) { add(c, &p.Changed, "roster.changed") }
+func (p *RosterPoints) register(c *Catalogue) {
+	add(c, &p.Removing, "roster.removing")
+	add(c, &p.Changed, "roster.changed")
+}
+
+// RosterRemoval is the removal of one contact. Rows and after-commit steps of handlers ride in Unit.
+type RosterRemoval struct {
+	Owner, Contact jid.JID
+	Item           storage.RosterItem
+	Unit           *journal.Unit
+	// Get and Put read and change the other side's roster, if Contact is an account here; both are nil otherwise.
+	Get func(owner, contact jid.JID) storage.RosterItem
+	Put func(owner jid.JID, item storage.RosterItem)
+}
 
 // RosterChange is one changed item.
 type RosterChange struct {
