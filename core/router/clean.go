@@ -1,0 +1,40 @@
+package router
+
+import (
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
+)
+
+// clean takes out of a message what only this server may say:
+//
+//   - stanza-ids in the name of one of our addresses (XEP-0359 §6). A room's message keeps the room's own.
+//   - carbons (XEP-0280 §11): ours are never routed, so one that is comes from somebody who forges it.
+func (r *Router) clean(st *stanza.Stanza) *stanza.Stanza {
+	if !suspicious(st.Payload) {
+		return st
+	}
+	t := r.table.Load()
+	fromAccount := t.isAccount(st.From)
+	f := stanzaid.Strip(st.Payload, func(by jid.JID) bool {
+		return t.domains[by.Domain()] != nil && (fromAccount || by.Bare() != st.From.Bare())
+	})
+	f = f.Without(isCarbon)
+	return st.WithPayload(f)
+}
+
+func suspicious(f xmlstream.Fragment) bool {
+	for c := range f.All() {
+		if n := c.Name(); n.Space == ns.StanzaID && n.Local == "stanza-id" || isCarbon(c) {
+			return true
+		}
+	}
+	return false
+}
+
+func isCarbon(c xmlstream.Child) bool {
+	n := c.Name()
+	return n.Space == ns.Carbons && (n.Local == "sent" || n.Local == "received")
+}
