@@ -107,6 +107,16 @@ func (u *Unit) Lead(op Op) {
 // counter that must be exact where something durable happened, and must not make what is not durable wait.
 func (u *Unit) Ride(ops ...Op) { u.riders = append(u.riders, ops...) }
 
+// Mark is a state of a unit to which Back returns.
+type Mark struct{ ops, after, size int }
+
+// Mark remembers what the unit holds.
+func (u *Unit) Mark() Mark { return Mark{len(u.ops), len(u.after), u.size} }
+
+// Back drops the row operations and steps that were added since the mark: what they belonged to was refused in the end. Riders stay, and
+// nothing may have been put before the others since (Lead).
+func (u *Unit) Back(m Mark) { u.ops, u.after, u.size = u.ops[:m.ops], u.after[:m.after], m.size }
+
 // Submitted tells whether the unit has been handed to the committer. Unlike the rest it may be asked at any time.
 func (u *Unit) Submitted() bool { return u.submitted.Load() }
 

@@ -53,3 +53,26 @@ func TestRide(t *testing.T) {
 		})
 	}
 }
+
+func TestUnitBack(t *testing.T) {
+	q := NewQueue(nil)
+	u := NewUnit(AccountLane("a@example.org"))
+	u.Add(sizedOp(3))
+	u.After(q, func(error) {})
+	m := u.Mark()
+	u.Add(sizedOp(5), sizedOp(7))
+	u.After(q, func(error) {})
+	u.Back(m)
+	if len(u.Ops()) != 1 || u.Size() != 3 || len(u.after) != 1 {
+		t.Errorf("after Back: %d rows, %d bytes, %d steps; want 1, 3, 1", len(u.Ops()), u.Size(), len(u.after))
+	}
+	u.Add(sizedOp(2))
+	if got := u.Ops()[1]; got != Op(sizedOp(2)) {
+		t.Errorf("the row behind the mark is %v", got)
+	}
+}
+
+type sizedOp int
+
+func (sizedOp) JournalOp()    {}
+func (s sizedOp) OpSize() int { return int(s) }

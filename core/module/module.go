@@ -83,6 +83,13 @@ type Router interface {
 	Request(ctx context.Context, iq *stanza.Stanza, timeout time.Duration, q journal.Poster, reply func(*stanza.Stanza))
 }
 
+// Burster is what a Router can do besides: deliver much to one session at once.
+type Burster interface {
+	// Burst delivers stanzas to one full JID, in order and with nothing between them. wires[i] is sts[i] serialised; it is shared with other
+	// receivers. It is not durable, as Fanout; a receiver without a session is reported to gone (may be nil).
+	Burst(ctx context.Context, to jid.JID, sts []*stanza.Stanza, wires []stanza.Wire, gone func(jid.JID))
+}
+
 // Sessions is the view of the bound sessions.
 type Sessions interface {
 	// Of returns the sessions of an account, in the order in which they were bound.
