@@ -197,7 +197,7 @@ func (t *tag) lexEquals(b []byte) error {
 
 // lexValue reads up to the closing quote. References are looked at once the tag is complete.
 func (t *tag) lexValue(b []byte, lim *Limits) (more bool, err error) {
-	capped := len(b) > t.from+lim.MaxAttrLen+1
+	capped := len(b) >= t.from+lim.MaxAttrLen+1
 	if capped {
 		b = b[:t.from+lim.MaxAttrLen+1]
 	}
