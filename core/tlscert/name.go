@@ -21,6 +21,12 @@ func normalize(name string) (string, error) {
 	}
 	base, wild := strings.CutPrefix(name, "*.")
 	ascii, err := lookup.ToASCII(base)
+	if err == nil { // what is compared must not change when it is normalised again
+		var again string
+		if again, err = lookup.ToASCII(ascii); again != ascii {
+			ascii = "?"
+		}
+	}
 	if err != nil || strings.Trim(ascii, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		return "", fmt.Errorf("%.100q is no host name", name)
 	}
