@@ -6,7 +6,7 @@
 
 // The service of a plugin. The host is the client. The order of a life:
 //
-//   Hello, Session + Signals + Calls opened, Configure, Start, ... Drain, end.
+//   Hello, Configure, Session + Signals + Calls opened, Start, ... Drain, end.
 //
 // Hello and Setup are also called on a plugin that is never configured.
 
@@ -495,10 +495,13 @@ func (x *Resume) GetFirst() bool {
 // Events are numbered from 1 for each session. A batch takes as many numbers as
 // it has events, at least one; first is its first number, and there are no holes.
 type Batch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	First         uint64                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
-	Events        []*Event               `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"` // at most 256
-	Cursors       []*CursorMark          `protobuf:"bytes,3,rep,name=cursors,proto3" json:"cursors,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	First   uint64                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
+	Events  []*Event               `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"` // at most 256
+	Cursors []*CursorMark          `protobuf:"bytes,3,rep,name=cursors,proto3" json:"cursors,omitempty"`
+	// The epoch of the last BatchFailure the plugin has read. Batches of an older
+	// epoch are failed, so that nothing and no cursor overtakes what failed.
+	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -552,6 +555,13 @@ func (x *Batch) GetCursors() []*CursorMark {
 		return x.Cursors
 	}
 	return nil
+}
+
+func (x *Batch) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 type NumberRange struct {
@@ -667,11 +677,13 @@ func (x *EventProblem) GetText() string {
 }
 
 // What the host could not make durable: the batch that starts here is not acked,
-// and is to be sent again after retry_after.
+// nor is any that was sent after it in the same epoch. They are to be delivered
+// again, in order, with new numbers.
 type BatchFailure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	First         uint64                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
 	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"` // that begins with this failure
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -718,6 +730,13 @@ func (x *BatchFailure) GetError() *Error {
 		return x.Error
 	}
 	return nil
+}
+
+func (x *BatchFailure) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 type NumberedOp struct {
@@ -1647,6 +1666,7 @@ func (x *Entry) GetRevision() uint64 {
 type Entries struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Entries       []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"` // there are more than fit into the answer: ask after the last key
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1686,6 +1706,13 @@ func (x *Entries) GetEntries() []*Entry {
 		return x.Entries
 	}
 	return nil
+}
+
+func (x *Entries) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type PersonQuery struct {
@@ -3678,21 +3705,23 @@ const file_bridge_v1_service_proto_rawDesc = "" +
 	"\x06Resume\x127\n" +
 	"\acursors\x18\x01 \x03(\v2\x1d.viaduct.bridge.v1.CursorMarkR\acursors\x126\n" +
 	"\aportals\x18\x02 \x03(\v2\x1c.viaduct.bridge.v1.PortalKeyR\aportals\x12\x14\n" +
-	"\x05first\x18\x03 \x01(\bR\x05first\"\x88\x01\n" +
+	"\x05first\x18\x03 \x01(\bR\x05first\"\x9e\x01\n" +
 	"\x05Batch\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x120\n" +
 	"\x06events\x18\x02 \x03(\v2\x18.viaduct.bridge.v1.EventR\x06events\x127\n" +
-	"\acursors\x18\x03 \x03(\v2\x1d.viaduct.bridge.v1.CursorMarkR\acursors\"7\n" +
+	"\acursors\x18\x03 \x03(\v2\x1d.viaduct.bridge.v1.CursorMarkR\acursors\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"7\n" +
 	"\vNumberRange\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\"p\n" +
 	"\fEventProblem\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x124\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\x1a.viaduct.bridge.v1.OutcomeR\aoutcome\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\"T\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"j\n" +
 	"\fBatchFailure\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12.\n" +
-	"\x05error\x18\x02 \x01(\v2\x18.viaduct.bridge.v1.ErrorR\x05error\"e\n" +
+	"\x05error\x18\x02 \x01(\v2\x18.viaduct.bridge.v1.ErrorR\x05error\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"e\n" +
 	"\n" +
 	"NumberedOp\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x18\n" +
@@ -3755,9 +3784,10 @@ const file_bridge_v1_service_proto_rawDesc = "" +
 	"\x05Entry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"=\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"Q\n" +
 	"\aEntries\x122\n" +
-	"\aentries\x18\x01 \x03(\v2\x18.viaduct.bridge.v1.EntryR\aentries\"Q\n" +
+	"\aentries\x18\x01 \x03(\v2\x18.viaduct.bridge.v1.EntryR\aentries\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"Q\n" +
 	"\vPersonQuery\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12(\n" +
 	"\x02by\x18\x02 \x01(\v2\x18.viaduct.bridge.v1.PartyR\x02by\"O\n" +

@@ -6,7 +6,7 @@
 
 // The service of a plugin. The host is the client. The order of a life:
 //
-//   Hello, Session + Signals + Calls opened, Configure, Start, ... Drain, end.
+//   Hello, Configure, Session + Signals + Calls opened, Start, ... Drain, end.
 //
 // Hello and Setup are also called on a plugin that is never configured.
 

@@ -12,8 +12,10 @@ import (
 // ErrSessionLost, and the bridge must acknowledge nothing to the network.
 type Host interface {
 	// Deliver hands over events and cursors and waits until they are durable.
-	// On an error nothing is promised: the same events may be delivered again,
-	// duplicates are recognised by (portal, id, version).
+	// On an error nothing is promised, and every batch that was handed over after
+	// the failed one fails too, so that no event and no cursor overtakes it: the
+	// bridge delivers again, in order. Duplicates are recognised by (portal, id,
+	// version).
 	Deliver(ctx context.Context, b Batch) (Receipt, error)
 	// DeliverAsync is Deliver without the wait: batches are taken in the order of
 	// the calls; it blocks only while the server's window is full. ctx bounds

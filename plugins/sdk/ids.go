@@ -2,13 +2,17 @@ package sdk
 
 import "time"
 
-// All ids are valid UTF-8 without control characters and at most MaxID bytes.
+// All ids are valid UTF-8 without control characters and at most MaxID bytes
+// (cursors and media ids: MaxCursor).
 // Ids of the network are kept for ever and must therefore be made of what the
 // network itself never changes; their spelling is the bridge's to choose and is
 // described by its AddressShape where it becomes an address.
 
-// MaxID is the longest id in bytes.
-const MaxID = 1024
+// MaxID is the longest id in bytes, MaxCursor the longest cursor or media id.
+const (
+	MaxID     = 1024
+	MaxCursor = 4096
+)
 
 type (
 	// RemoteUserID is a person or bot on the network, in the spelling AddressShape
