@@ -85,8 +85,13 @@ func (o *eventWriter) progress(done, total int64, what string) {
 	o.write(Event{Progress: &Progress{done, total, what}})
 }
 
-// Send calls a command of a running server; client reaches its socket (httpd.UnixClient).
-func Send(ctx context.Context, client *http.Client, call Call, progress func(Progress)) (Result, error) {
+// Doer sends a request: an HTTP client that reaches the socket (httpd.UnixClient).
+type Doer interface {
+	Do(req *http.Request) (*http.Response, error)
+}
+
+// Send calls a command of a running server.
+func Send(ctx context.Context, client Doer, call Call, progress func(Progress)) (Result, error) {
 	body, err := json.Marshal(call)
 	if err != nil {
 		return Result{}, fmt.Errorf("admin: %w", err)
