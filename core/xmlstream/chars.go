@@ -1,6 +1,9 @@
 package xmlstream
 
-import "unicode/utf8"
+import (
+	"unicode"
+	"unicode/utf8"
+)
 
 // What a byte may be; the scanning loops run on these.
 const (
@@ -53,40 +56,23 @@ func isXMLChar(r rune) bool {
 		r >= 0xE000 && r <= 0xFFFD || r >= 0x10000 && r <= 0x10FFFF
 }
 
-// runeRange is inclusive.
-type runeRange struct{ lo, hi rune }
-
-// nameStartRanges is XML 1.0 production 4 beyond ASCII.
-var nameStartRanges = [...]runeRange{
-	{0xC0, 0xD6}, {0xD8, 0xF6}, {0xF8, 0x2FF}, {0x370, 0x37D}, {0x37F, 0x1FFF}, {0x200C, 0x200D},
-	{0x2070, 0x218F}, {0x2C00, 0x2FEF}, {0x3001, 0xD7FF}, {0xF900, 0xFDCF}, {0xFDF0, 0xFFFD},
-	{0x10000, 0xEFFFF},
-}
-
-// nameRanges is what production 4a adds beyond ASCII.
-var nameRanges = [...]runeRange{{0xB7, 0xB7}, {0x300, 0x36F}, {0x203F, 0x2040}}
-
+// isNameStart and isNameChar take what both the fifth edition of XML 1.0 (productions 4 and 4a) and the
+// fourth (appendix B) take: expat and others have the older tables to this day, and a name that they call
+// not well-formed must not be passed on to them.
+//
+//go:generate go test -run TestNameTable -update
 func isNameStart(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r >= 0 && charClass[r]&nameStart != 0
 	}
-	return inRanges(r, nameStartRanges[:])
+	return unicode.Is(nameStartTable, r)
 }
 
 func isNameChar(r rune) bool {
 	if r < utf8.RuneSelf {
 		return r >= 0 && charClass[r]&nameByte != 0
 	}
-	return inRanges(r, nameStartRanges[:]) || inRanges(r, nameRanges[:])
-}
-
-func inRanges(r rune, ranges []runeRange) bool {
-	for _, x := range ranges {
-		if r <= x.hi {
-			return r >= x.lo
-		}
-	}
-	return false
+	return unicode.Is(nameTable, r)
 }
 
 // validNCName reports whether s is a name without a colon (Namespaces in XML 1.0 production 4).

@@ -154,7 +154,9 @@ func TestCanonicalForm(t *testing.T) {
 		{"attributes of the element", `<a id='1&amp;2' xml:lang="de" xmlns:p='u' p:x='3'/>`, `<a xmlns='jabber:client' xml:lang='de' id='1&amp;2' xmlns:ns1='u' ns1:x='3'/>`},
 		{"stream namespace", `<stream:features><x xmlns='u'/></stream:features>`, `<stream:features xmlns:stream='http://etherx.jabber.org/streams'><x xmlns='u'/></stream:features>`},
 		{"content in the stream namespace", `<stream:x><y/></stream:x>`, `<stream:x xmlns:stream='http://etherx.jabber.org/streams'><y xmlns='jabber:client'/></stream:x>`},
-		{"a name like a declaration", `<xmlns><xmlnsx xmlnsy='1'/></xmlns>`, `<xmlns xmlns='jabber:client'><xmlnsx xmlnsy='1'/></xmlns>`},
+		{"a name like a declaration", `<xmlnsx xmlnsy='1' xmlns:p='u' p:xmlns='2'><xml/></xmlnsx>`, `<xmlnsx xmlns='jabber:client' xmlnsy='1' xmlns:ns1='u' ns1:xmlns='2'><xml/></xmlnsx>`},
+		{"an element named xmlns", `<xmlns/>`, ``},
+		{"an element named xmlns with a prefix", `<p:xmlns xmlns:p='u'/>`, ``},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := decodeStream(t, C2S, c.in)

@@ -281,13 +281,14 @@ func ParseFragment(canonical []byte) (Fragment, error) {
 	defer d.Close()
 	d.s.openDocument()
 	d.s.input(canonical)
-	if _, err := d.Next(); err != nil {
+	d.s.input([]byte("</" + documentName + ">"))
+	kind, err := d.Next()
+	if err != nil {
 		return Fragment{}, err
 	}
-	if len(d.s.stack) != 1 || d.s.complete || d.Buffered() > 0 || d.s.cdata {
+	if kind != StanzaElement || d.Buffered() > 0 {
 		return Fragment{}, refuse(NotWellFormed, "a fragment ends too early or too late")
 	}
-	d.s.finish()
 	all := string(d.s.out)
 	return Fragment{all[d.s.inner:d.s.innerEnd], all[d.s.innerEnd:]}, nil
 }

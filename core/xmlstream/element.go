@@ -79,13 +79,13 @@ func NewElement(n *Node) Element {
 func AppendElement(dst []byte, e *Element, parentNS string) []byte {
 	inner := contentSpace(e.Name.Space)
 	if e.Name.Space == ns.Stream {
-		dst = appendName(append(dst, "<stream:"...), e.Name.Local)
+		dst = appendElementName(append(dst, "<stream:"...), e.Name.Local)
 		if contentSpace(parentNS) != ns.Client {
 			dst = append(dst, " xmlns:stream='"+ns.Stream+"'"...)
 		}
 		inner = parentNS
 	} else {
-		dst = appendName(append(dst, '<'), e.Name.Local)
+		dst = appendElementName(append(dst, '<'), e.Name.Local)
 		if inner != contentSpace(parentNS) {
 			dst = append(AppendEscapedAttr(append(dst, " xmlns='"...), inner), '\'')
 		}
@@ -100,7 +100,7 @@ func AppendElement(dst []byte, e *Element, parentNS string) []byte {
 	dst = append(dst, '>')
 	dst = AppendFragment(dst, e.Inner, inner)
 	if e.Name.Space == ns.Stream {
-		return append(appendName(append(dst, "</stream:"...), e.Name.Local), '>')
+		return append(appendElementName(append(dst, "</stream:"...), e.Name.Local), '>')
 	}
 	return appendEnd(dst, e.Name.Local)
 }

@@ -225,16 +225,19 @@ func (b *builder) addNode(n *Node) {
 	b.index = append(b.index, r.indexEntry())
 }
 
-// addRaw appends canonical bytes of f from one offset to another, and the children that lie there.
-func (b *builder) addRaw(f Fragment, from, to uint32) {
-	shift := uint32(len(b.out)) - from
-	b.out = append(b.out, f.xml[from:to]...)
+// addFragment appends all of f.
+func (b *builder) addFragment(f Fragment) {
+	shift := uint32(len(b.out))
+	b.out = append(b.out, f.xml...)
 	for i := range f.NumChildren() {
-		if e := f.entry(i); e.start >= from && e.end <= to {
-			e.start, e.end, e.content = e.start+shift, e.end+shift, e.content+shift
-			b.index = append(b.index, e)
-		}
+		b.index = append(b.index, f.entry(i).shifted(shift))
 	}
+}
+
+// shifted wraps around where the shift is backwards.
+func (e entry) shifted(by uint32) entry {
+	e.start, e.end, e.content = e.start+by, e.end+by, e.content+by
+	return e
 }
 
 // NewFragment returns a fragment of trees.
@@ -246,7 +249,7 @@ func (f Fragment) With(nodes ...*Node) Fragment {
 		return f
 	}
 	b := newBuilder()
-	b.addRaw(f, 0, uint32(len(f.xml)))
+	b.addFragment(f)
 	for _, n := range nodes {
 		b.addNode(n)
 	}
@@ -262,29 +265,32 @@ func (f Fragment) WithFragment(g Fragment) Fragment {
 		return g
 	}
 	b := newBuilder()
-	b.addRaw(f, 0, uint32(len(f.xml)))
-	b.addRaw(g, 0, uint32(len(g.xml)))
+	b.addFragment(f)
+	b.addFragment(g)
 	return b.fragment()
 }
 
 // Without returns f without the child elements that drop chooses. Text between them stays.
 func (f Fragment) Without(drop func(Child) bool) Fragment {
-	var b *builder
-	var kept uint32 // up to here f is in b
-	for c := range f.All() {
-		if !drop(c) {
-			continue
-		}
-		if b == nil {
-			b = newBuilder()
-		}
-		b.addRaw(f, kept, c.e.start)
-		kept = c.e.end
+	first := 0
+	for first < f.NumChildren() && !drop(f.At(first)) {
+		first++
 	}
-	if b == nil {
+	if first == f.NumChildren() {
 		return f
 	}
-	b.addRaw(f, kept, uint32(len(f.xml)))
+	b := newBuilder()
+	var done uint32 // up to here f is in b or dropped
+	for i := range f.NumChildren() {
+		c := f.At(i)
+		if i < first || i > first && !drop(c) {
+			b.index = append(b.index, c.e.shifted(uint32(len(b.out))-done))
+			continue
+		}
+		b.out = append(b.out, f.xml[done:c.e.start]...)
+		done = c.e.end
+	}
+	b.out = append(b.out, f.xml[done:]...)
 	return b.fragment()
 }
 

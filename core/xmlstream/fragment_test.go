@@ -134,7 +134,12 @@ func TestParseFragment(t *testing.T) {
 	if err != nil || f.String() != `<a x='1'/>t<b/>` || f.NumChildren() != 2 {
 		t.Errorf("got %q, %v", f, err)
 	}
-	for _, in := range []string{"<a>", "</a>", "<a/></a>", "<a", "<a></a", "&am", "]]>", "x]", "\xe2\x82", "<![CDATA[x", "<a><![CDATA[x]]", "<p:a/>", "\x00", "<a/>\r", "</>"} {
+	for in, want := range map[string]string{"x]": "x]", "]]": "]]", "<a/>\r": "<a/>\n"} {
+		if f, err := ParseFragment([]byte(in)); err != nil || f.String() != want {
+			t.Errorf("%q became %q, %v", in, f, err)
+		}
+	}
+	for _, in := range []string{"<a>", "</a>", "<a/></a>", "<a", "<a></a", "&am", "]]>", "\xe2\x82", "<![CDATA[x", "<a><![CDATA[x]]", "<p:a/>", "\x00", "</>", "</\x00>", "</\x00><a/>", "<\x00/>"} {
 		if f, err := ParseFragment([]byte(in)); err == nil {
 			t.Errorf("%q became %q", in, f)
 		}

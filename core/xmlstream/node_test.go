@@ -69,6 +69,7 @@ func TestSerializer(t *testing.T) {
 		{"cut at the end", TextNode("x\xe2\x82"), "x\uFFFD\uFFFD"},
 		{"empty text", NewNode("", "a").Add(TextNode("")), "<a/>"},
 		{"not names", NewNode("", "a b").Add(NewNode("", "1", "x'y", "1", "", "2"), NewNode("", "p:q"), NewNode("", "a>\xff")), "<a_b><_1 x_y='1' _='2'/><p_q/><a__/></a_b>"},
+		{"an element named xmlns", NewNode("u", "xmlns").SetText("x"), "<_xmlns xmlns='u'>x</_xmlns>"},
 		{"names that become one", NewNode("", "a", "b c", "1", "b_c", "2", "b_c", "3"), "<a b_c='1'/>"},
 		{"declarations are not attributes", &Node{Name: Name{"u", "a"}, Attrs: []Attr{{Name{"", "xmlns"}, "v"}, {Name{ns.XMLNS, "p"}, "w"}}}, "<a xmlns='u'/>"},
 		{"attribute twice", &Node{Name: Name{"", "a"}, Attrs: []Attr{{Name{"", "x"}, "1"}, {Name{"u", "x"}, "2"}, {Name{"", "x"}, "3"}}}, "<a x='1' xmlns:ns1='u' ns1:x='2'/>"},

@@ -133,6 +133,10 @@ func checkDeclaration(prefix, name []byte) error {
 // resolve finds the namespaces of the tag's names and refuses two attributes of one name.
 func (s *scratch) resolve(b []byte, t *tag, f *frame) (err error) {
 	f.space = f.def
+	if string(b[max(t.colon, 0)+1:t.nameEnd]) == "xmlns" {
+		// NOTSPEC: only reserved, but parsers differ on the namespace of such an element.
+		return refuse(NotWellFormed, "an element named xmlns")
+	}
 	if t.colon >= 0 {
 		if f.space, err = s.lookup(b[1:t.colon]); err != nil {
 			return err
@@ -265,7 +269,7 @@ func (d *Decoder) openStream(b []byte, t *tag, f *frame) error {
 	if t.selfClosing {
 		return refuse(InvalidXML, "a stream that ends where it begins")
 	}
-	h := Header{Name: Name{s.spaceName(f.space), ownString(b[max(t.colon+1, 1):t.nameEnd])}}
+	h := Header{Name: Name{s.spaceName(f.space), ownString(b[max(t.colon, 0)+1 : t.nameEnd])}}
 	for i := range t.attrs {
 		a := &t.attrs[i]
 		if a.declares {

@@ -187,9 +187,13 @@ func (s *scratch) makeRoom(n int) {
 	}
 }
 
-// openDocument stands for the element around a fragment. No end tag has its name.
+// documentName is the name of the element that stands around a fragment. No start tag can have it, so an
+// end tag that comes before the fragment's end leaves something unread.
+const documentName = "\x00"
+
 func (s *scratch) openDocument() {
-	s.stack = append(s.stack, frame{space: clientSpace, def: clientSpace, marks: s.base})
+	s.names = append(s.names, documentName...)
+	s.stack = append(s.stack, frame{name: span{0, int32(len(documentName))}, space: clientSpace, def: clientSpace, marks: s.base})
 }
 
 // pop ends the innermost element and reports whether that was the first-level one.

@@ -51,12 +51,20 @@ func AppendStart(dst []byte, name Name, attrs []Attr, parentNS string) []byte {
 func AppendEnd(dst []byte, name Name) []byte { return appendEnd(dst, name.Local) }
 
 func appendEnd(dst []byte, local string) []byte {
-	return append(appendName(append(dst, "</"...), local), '>')
+	return append(appendElementName(append(dst, "</"...), local), '>')
+}
+
+// appendElementName keeps off the one name that the decoder refuses.
+func appendElementName(dst []byte, local string) []byte {
+	if local == "xmlns" {
+		dst = append(dst, '_')
+	}
+	return appendName(dst, local)
 }
 
 // appendOpen appends a start tag up to where > or /> follows.
 func appendOpen(dst []byte, name Name, attrs []Attr, parentNS string) []byte {
-	dst = appendName(append(dst, '<'), name.Local)
+	dst = appendElementName(append(dst, '<'), name.Local)
 	if space := contentSpace(name.Space); space != contentSpace(parentNS) {
 		dst = append(AppendEscapedAttr(append(dst, " xmlns='"...), space), '\'')
 	}
