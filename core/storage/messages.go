@@ -68,7 +68,8 @@ type Messages interface {
 	LastID(ctx context.Context) (MessageID, error)
 }
 
-// PutMessage stores a body under an id; it is an error if the id is in use with another body.
+// PutMessage stores a body under an id; it is an error if the id is in use with another body. Its first reference belongs into the same
+// unit: a body without any may be removed at any time.
 type PutMessage struct {
 	ID   MessageID
 	Body []byte
@@ -80,7 +81,7 @@ type ReplaceMessage struct {
 	Body []byte
 }
 
-// PutRef adds or replaces a reference.
+// PutRef adds or replaces a reference. It is an error if there is no such message.
 type PutRef struct{ Ref Ref }
 
 // DeleteRef removes one reference; no error if it is not there.
@@ -90,7 +91,8 @@ type DeleteRef struct {
 	ID    MessageID
 }
 
-// DeleteRefs removes all references of a list with id <= Through (0: all).
+// DeleteRefs removes all references of a list with id <= Through (0: all). It takes time for each: who empties a long list does it in
+// slices (journal.Work).
 type DeleteRefs struct {
 	Kind    RefKind
 	Owner   string
@@ -98,7 +100,7 @@ type DeleteRefs struct {
 }
 
 // MoveRefs moves all references of one list to another, keeping ids and order: the unacknowledged messages of a session that is gone become the
-// offline messages of its account.
+// offline messages of its account. An id that the other list has already stays there as it is.
 type MoveRefs struct {
 	Kind    RefKind
 	Owner   string

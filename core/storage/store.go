@@ -33,8 +33,12 @@ type Store interface {
 
 	// Backup writes a consistent copy of the whole store to w while it is in use.
 	Backup(ctx context.Context, w io.Writer) error
-	// Collect removes up to limit message bodies that nothing refers to; it is called in slices by background work. more tells that there
-	// may be others.
+	// Epoch returns the highest epoch that is known of a lane; see ClaimEpoch.
+	Epoch(ctx context.Context, lane journal.Lane) (uint64, error)
+	// Sweeper finds what may be removed; NewSweep makes a background Work of it.
+	Sweeper
+	// Collect removes up to limit message bodies that nothing refers to, at once and in a transaction of its own: for commands and tests. A
+	// server removes them by NewSweep, behind live units. more tells that there may be others.
 	Collect(ctx context.Context, limit int) (more bool, err error)
 	// Stats returns figures for the metrics page (rows, bytes, commits, sync times), by name.
 	Stats(ctx context.Context) (map[string]float64, error)

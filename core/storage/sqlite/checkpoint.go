@@ -1,0 +1,99 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"sync"
+)
+
+// checkpointer copies the WAL into the database from a connection of its own, apart from the commits. It begins when WALSoft bytes have
+// gathered: pages that change often are then copied once. Over WALLimit it holds the writer for the short rest, so that the next
+// transaction starts the WAL from its beginning: otherwise a WAL that is always written to would never end.
+type checkpointer struct {
+	s    *Store
+	c    *conn
+	page int64
+
+	wake chan struct{}
+	done chan struct{}
+	once sync.Once
+	err  error // of closing
+}
+
+func startCheckpointer(ctx context.Context, s *Store, from *connector) (*checkpointer, error) {
+	c, err := from.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, _, err := c.one("PRAGMA page_size")
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	k := &checkpointer{s: s, c: c, page: integer(v), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go k.run()
+	return k, nil
+}
+
+// kick asks for a look at the WAL; it never blocks.
+func (k *checkpointer) kick() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends the goroutine. Nobody commits any more.
+func (k *checkpointer) stop() error {
+	k.once.Do(func() {
+		close(k.wake)
+		<-k.done
+		k.err = k.c.close()
+	})
+	return k.err
+}
+
+func (k *checkpointer) run() {
+	defer close(k.done)
+	failing := false
+	for range k.wake {
+		err := k.round()
+		if err != nil && !failing {
+			k.s.log.Error("sqlite: checkpoint failed; the WAL grows until it succeeds", "error", explain("checkpoint", k.s.dir, err))
+		}
+		failing = err != nil
+	}
+}
+
+// round looks at the WAL and copies it if there is enough.
+func (k *checkpointer) round() error {
+	frames, copied, err := k.pragma("NOOP")
+	if err != nil || (frames-copied)*k.page < k.s.o.WALSoft {
+		return err
+	}
+	start := k.s.o.Clock()
+	defer func() {
+		k.s.stats.checkpoints.Add(1)
+		k.s.stats.checkpointNanos.Add(int64(k.s.o.Clock().Sub(start)))
+	}()
+	if frames, _, err = k.pragma("PASSIVE"); err != nil || frames*k.page < k.s.o.WALLimit {
+		return err
+	}
+	k.s.w.mu.Lock()
+	defer k.s.w.mu.Unlock()
+	held := k.s.o.Clock()
+	_, _, err = k.pragma("PASSIVE")
+	k.s.stats.heldNanos.Add(int64(k.s.o.Clock().Sub(held)))
+	k.s.stats.held.Add(1)
+	return err
+}
+
+// pragma runs a checkpoint and returns the frames in the WAL and how many of them are in the database. A reader of an old state lets it
+// copy less; the next round goes on.
+func (k *checkpointer) pragma(mode string) (frames, copied int64, err error) {
+	err = k.c.query(context.Background(), "PRAGMA wal_checkpoint("+mode+")", func(row []driver.Value) error {
+		frames, copied = integer(row[1]), integer(row[2])
+		return nil
+	})
+	return frames, copied, err
+}
