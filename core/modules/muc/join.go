@@ -1,0 +1,186 @@
+package muc
+
+import (
+	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/event"
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
+	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
+)
+
+// joining is what somebody brings who enters.
+type joining struct {
+	id      string
+	request room.JoinRequest
+	history room.HistoryLimits
+}
+
+func (a *actor) joinOf(in *inbound) joining {
+	j := joining{id: in.st.ID, history: room.NoLimits(),
+		request: room.JoinRequest{Who: in.st.From, Nick: in.st.To.Resource()}}
+	c, ok := in.st.Child(ns.MUC, "x")
+	if !ok {
+		return j
+	}
+	x := c.Node()
+	if p := x.Child(ns.MUC, "password"); p != nil {
+		j.request.Password = p.TextContent()
+	}
+	if h := x.Child(ns.MUC, "history"); h != nil {
+		j.history = room.ParseHistory(h.Attr, a.m.d.Clock.Now())
+	}
+	return j
+}
+
+// join lets somebody enter (XEP-0045 §7.2). The room exists, or is made now.
+func (a *actor) join(in *inbound) {
+	if a.room == nil {
+		a.create(in)
+		return
+	}
+	a.admit(in, nil)
+}
+
+// admit decides on entering; resumed is set when a guard's postponed decision has been made.
+func (a *actor) admit(in *inbound, resumed *event.PendingError) {
+	if a.room == nil { // destroyed while a guard was asked
+		a.refuse(in, stanza.NewError(stanza.ItemNotFound, "this room does not exist any more"))
+		return
+	}
+	if a.room.BySession(in.st.From) != nil { // entered in another way while a guard was asked
+		a.presence(in)
+		return
+	}
+	j := a.joinOf(in)
+	adm, err := a.room.Admit(j.request)
+	if err == nil && resumed == nil {
+		err = a.joins.take(a, adm)
+	}
+	if err != nil {
+		a.refuse(in, err)
+		return
+	}
+	bare := j.request.Who.Bare()
+	v := &event.RoomJoin{Stanza: in.st, Unit: in.u, Occupant: event.Occupant{Room: a.jid, Nick: j.request.Nick, Real: j.request.Who,
+		ID: room.OccupantID(a.room.Secret, bare.String()), Affiliation: adm.Affiliation.String(), Role: adm.Role.String()}}
+	err = decide(a, &a.m.ev.Join, v, resumed)
+	if a.postponed(in, err, (*actor).admit) {
+		return
+	}
+	if err != nil {
+		a.refuse(in, err)
+		return
+	}
+	a.commit(in.u, func(err error) {
+		if err != nil {
+			a.send(in.st.ErrorReply(stored(err)))
+			return
+		}
+		a.enter(in, j, adm)
+	})
+}
+
+// enter makes a person an occupant and shows her to the others and the others to her.
+func (a *actor) enter(in *inbound, j joining, adm room.Admission) {
+	if adm.Displaces != nil {
+		a.displace(adm.Displaces)
+	}
+	a.audience() // of those who were here before
+	o, fresh := a.room.Enter(j.request.Who, j.request.Nick, adm.Role)
+	o.SetPresence(a.sanitize(in.st.Payload))
+	a.m.joined.add(j.request.Who, a.jid)
+	n := a.available(o)
+	if !fresh { // XEP-0045 §7.2.8: another session of hers; they see what she shows now
+		for _, s := range without(o.Sessions, []jid.JID{j.request.Who}) {
+			a.tellSelf(n, s)
+		}
+	}
+	a.tellOthers(n, o.Role)
+	a.hear.add(a.room, o, j.request.Who)
+	a.welcome(o, j.request.Who, j, nil)
+	a.fireJoined(o, j.request.Who, in.st)
+}
+
+// fireJoined tells that somebody has entered; what handlers store is a unit of its own.
+func (a *actor) fireJoined(o *room.Occupant, full jid.JID, st *stanza.Stanza) {
+	u := a.unit()
+	_ = a.m.ev.Joined.Fire(a.ctx, &event.RoomJoin{Occupant: a.value(o, full), Stanza: st, Unit: u})
+	if !u.Empty() {
+		a.m.d.Journal.Submit(u)
+	}
+}
+
+// welcome sends somebody who enters all there is, in the order of XEP-0045 §7.1 and in one go: the others, herself, the history, the subject.
+func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining, codes []int) {
+	r := a.room
+	out := make([]*packet, 0, r.Len()+r.Config.MaxHistory+3)
+	if r.Config.AvatarHash != "" {
+		out = append(out, &packet{st: a.roomPresence()}) // XEP-0486 §2
+	}
+	sees := r.SeesJIDs(o)
+	for _, other := range r.Occupants() {
+		if other == o || !r.Shows(other.Role, o) {
+			continue
+		}
+		c := a.shown(other)
+		if sees {
+			out = append(out, &c.full)
+		} else {
+			out = append(out, &c.anon)
+		}
+	}
+	n := a.available(o)
+	n.id, n.own = j.id, append(a.entryCodes(), codes...)
+	out = append(out, &packet{st: n.self(a, to)})
+	out = a.appendHistory(out, j.history)
+	out = append(out, &packet{st: a.subjectStanza()})
+	a.burst(to, out)
+}
+
+// entryCodes are the status codes of self-presence on entering: what the room is (XEP-0045 §7.2.3, §7.2.12).
+func (a *actor) entryCodes() []int {
+	var codes []int
+	if a.room.Config.NonAnonymous {
+		codes = append(codes, 100)
+	}
+	if a.room.Config.Logging {
+		codes = append(codes, 170)
+	}
+	return codes
+}
+
+// joinRate bounds how fast strangers enter (attacks: join flood): a bucket that fills up in a minute.
+type joinRate struct {
+	left float64
+	at   time.Time
+}
+
+func (r *joinRate) take(a *actor, adm room.Admission) error {
+	most := float64(a.m.o.JoinsPerMinute)
+	if most < 0 || adm.Affiliation > room.None {
+		return nil
+	}
+	now := a.m.d.Clock.Now()
+	if r.at.IsZero() {
+		r.left = most
+	} else {
+		r.left = min(most, r.left+now.Sub(r.at).Minutes()*most)
+	}
+	r.at = now
+	if r.left < 1 {
+		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "too many people enter this room; try again in a minute"}
+	}
+	r.left--
+	return nil
+}
+
+func isOccupantID(c xmlstream.Child) bool { return c.Is(ns.OccupantID, "occupant-id") }
+
+// stanzaIDNode is the room's stanza-id of a message (XEP-0359).
+func (a *actor) stanzaIDNode(id int64) *xmlstream.Node {
+	return stanzaid.Node(a.jid, a.ids.Encode(a.jid.String(), id))
+}

@@ -1,0 +1,127 @@
+package muc
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+)
+
+const shards = 64
+
+// roomTable holds the rooms that are in memory. Locks: one per shard; under it nothing is called but Queue.Post.
+type roomTable struct {
+	seed maphash.Seed
+	part [shards]struct {
+		mu     sync.Mutex
+		actors map[jid.JID]*actor
+	}
+}
+
+func (t *roomTable) init() {
+	t.seed = maphash.MakeSeed()
+	for i := range t.part {
+		t.part[i].actors = map[jid.JID]*actor{}
+	}
+}
+
+func (t *roomTable) shard(room jid.JID) int {
+	return int(maphash.String(t.seed, room.String()) % shards)
+}
+
+// post runs fn in the room's queue, with the room in memory (but not yet read from the store). The room stays in memory at least until fn
+// has run.
+func (m *Module) post(h *host, room jid.JID, fn func(*actor)) {
+	p := &m.rooms.part[m.rooms.shard(room)]
+	p.mu.Lock()
+	a := p.actors[room]
+	if a == nil {
+		a = newActor(m, h, room)
+		p.actors[room] = a
+	}
+	a.posted++
+	a.q.Post(func() {
+		defer a.settle()
+		fn(a)
+	})
+	p.mu.Unlock()
+}
+
+// settle is called after each posted function: a room with nothing to do and nobody in it is forgotten.
+func (a *actor) settle() {
+	p := &a.m.rooms.part[a.m.rooms.shard(a.jid)]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a.posted--
+	a.forget(p.actors)
+}
+
+// forget removes the room from the table if it may be; the shard is locked.
+func (a *actor) forget(actors map[jid.JID]*actor) {
+	if a.posted == 0 && a.mayForget() && actors[a.jid] == a {
+		delete(actors, a.jid)
+		a.forgotten = true
+	}
+}
+
+// each calls fn for every room in memory.
+func (t *roomTable) each(fn func(*actor)) {
+	for i := range t.part {
+		p := &t.part[i]
+		p.mu.Lock()
+		list := make([]*actor, 0, len(p.actors))
+		for _, a := range p.actors {
+			list = append(list, a)
+		}
+		p.mu.Unlock()
+		for _, a := range list {
+			fn(a)
+		}
+	}
+}
+
+// sessionIndex knows in which rooms a session is, for the day it ends.
+type sessionIndex struct {
+	seed maphash.Seed
+	part [shards]struct {
+		mu    sync.Mutex
+		rooms map[jid.JID][]jid.JID
+	}
+}
+
+func (x *sessionIndex) init() {
+	x.seed = maphash.MakeSeed()
+	for i := range x.part {
+		x.part[i].rooms = map[jid.JID][]jid.JID{}
+	}
+}
+
+func (x *sessionIndex) add(full, room jid.JID) {
+	p := &x.part[maphash.String(x.seed, full.String())%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Contains(p.rooms[full], room) {
+		p.rooms[full] = append(p.rooms[full], room)
+	}
+}
+
+func (x *sessionIndex) remove(full, room jid.JID) {
+	p := &x.part[maphash.String(x.seed, full.String())%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := slices.DeleteFunc(slices.Clone(p.rooms[full]), func(j jid.JID) bool { return j == room })
+	if len(left) == 0 {
+		delete(p.rooms, full)
+		return
+	}
+	p.rooms[full] = left
+}
+
+// of returns the rooms of a session.
+func (x *sessionIndex) of(full jid.JID) []jid.JID {
+	p := &x.part[maphash.String(x.seed, full.String())%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.rooms[full])
+}
