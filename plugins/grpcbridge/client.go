@@ -139,13 +139,8 @@ func (c *Client) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 		c.cancel(err)
 		return fmt.Errorf("open streams: %w", err)
 	}
-	ctx, cancel := c.bound(ctx)
-	defer cancel()
-	status, err := c.rpc.Start(ctx, encode[pb.Resume](c.codec, r))
-	if err != nil {
-		return fromTransport(ctx, err)
-	}
-	return fromPBError(status.GetError())
+	_, err := request(ctx, c, r, c.rpc.Start)
+	return err
 }
 
 // open opens the three streams and starts their goroutines. When the durable

@@ -7,6 +7,7 @@ import (
 	"log"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -21,13 +22,20 @@ func NewPluginLog(w io.Writer, level slog.Leveler) slog.Handler {
 			if len(groups) > 0 {
 				return a
 			}
-			switch a.Key {
-			case slog.TimeKey:
-				return slog.String("@timestamp", a.Value.Time().Format("2006-01-02T15:04:05.000000Z07:00"))
-			case slog.LevelKey:
-				return slog.String("@level", levelName(a.Value.Any().(slog.Level)))
-			case slog.MessageKey:
-				a.Key = "@message"
+			// A bridge's own attribute may have one of these names: then its kind differs.
+			switch v := a.Value.Any().(type) {
+			case time.Time:
+				if a.Key == slog.TimeKey {
+					return slog.String("@timestamp", v.Format("2006-01-02T15:04:05.000000Z07:00"))
+				}
+			case slog.Level:
+				if a.Key == slog.LevelKey {
+					return slog.String("@level", levelName(v))
+				}
+			case string:
+				if a.Key == slog.MessageKey {
+					a.Key = "@message"
+				}
 			}
 			if a.Value.Kind() == slog.KindString && len(a.Value.String()) > maxLogValue {
 				a.Value = slog.StringValue(validUTF8(a.Value.String()[:maxLogValue]) + "...")

@@ -18,8 +18,12 @@ type mediaClient struct {
 	http *http.Client
 }
 
+// newMediaClient makes a connection for each transfer: on a kept one net/http
+// would repeat a request that failed, and its token is for once.
 func newMediaClient(socket string) *mediaClient {
-	return &mediaClient{http: &http.Client{Transport: unixTransport(socket)}}
+	transport := unixTransport(socket)
+	transport.DisableKeepAlives = true
+	return &mediaClient{http: &http.Client{Transport: transport}}
 }
 
 // unixTransport is HTTP over one unix socket.

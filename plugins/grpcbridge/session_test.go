@@ -452,8 +452,8 @@ func startRaw(t *testing.T, host sdk.Host, session func(grpc.BidiStreamingServer
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	if err := c.Start(t.Context(), host, sdk.Resume{}); err != nil {
-		t.Fatal(err)
+	if err := c.Start(t.Context(), host, sdk.Resume{}); err != nil && !errors.Is(err, sdk.ErrSessionLost) {
+		t.Fatal(err) // the session of a plugin that cheats may be over by now
 	}
 	return c
 }
