@@ -1,6 +1,6 @@
 package configs
 
-import "time"
+import "github.com/viaduct-xmpp/viaduct/core/c2s"
 
 // Config is the whole configuration.
 type Config struct {
@@ -27,7 +27,7 @@ type Config struct {
 	// PluginDir is where plugins are looked for, after the folder of the server's executable.
 	PluginDir string `yaml:"plugin_dir"`
 	// Limits protect the server; the defaults are safe.
-	Limits Limits `yaml:"limits"`
+	Limits c2s.Config `yaml:"limits"`
 	// Bridges connect other networks, each through a plugin of its own process.
 	Bridges []Bridge `yaml:"bridges"`
 	// Links tie one room of this server to rooms of other networks.
@@ -112,28 +112,6 @@ type Log struct {
 	File string `yaml:"file"`
 }
 
-// Limits protect the server. A value of 0 is the default.
-type Limits struct {
-	// Off switches all limits of rates and numbers off, for measuring.
-	Off bool `yaml:"off"`
-	// ConnectionsPerIP is how many client connections one address may have at once.
-	ConnectionsPerIP int `yaml:"connections_per_ip"`
-	// AuthSeconds is how long a connection may take to log in.
-	AuthSeconds int `yaml:"auth_seconds"`
-	// StanzaBytes is the largest stanza of a client.
-	StanzaBytes Size `yaml:"stanza_bytes"`
-	// StanzasPerSecond is how many stanzas a client may send each second over a while; above it the server reads slower.
-	StanzasPerSecond int `yaml:"stanzas_per_second"`
-	// BytesPerSecond is the same for bytes.
-	BytesPerSecond Size `yaml:"bytes_per_second"`
-	// SessionsPerUser is how many clients of one account may be logged in at once.
-	SessionsPerUser int `yaml:"sessions_per_user"`
-	// SMQueueBytes is how much is kept in memory for a client that does not acknowledge (XEP-0198).
-	SMQueueBytes Size `yaml:"sm_queue_bytes"`
-	// SMResumeSeconds is how long a broken connection can be resumed (XEP-0198).
-	SMResumeSeconds int `yaml:"sm_resume_seconds"`
-}
-
 // Bridge is one connection to another network.
 type Bridge struct {
 	// Name is the bridge's name and for ever: its people are at NAME.DOMAIN, its rooms at rooms.NAME.DOMAIN.
@@ -214,12 +192,6 @@ func base() *Config {
 		},
 		Archive: Archive{People: true, Rooms: true},
 		Log:     Log{Level: "info", Format: "text"},
-		Limits: Limits{
-			ConnectionsPerIP: 200, AuthSeconds: 30, StanzaBytes: 256 << 10, StanzasPerSecond: 100, BytesPerSecond: 256 << 10,
-			SessionsPerUser: 50, SMQueueBytes: 1 << 20, SMResumeSeconds: 600,
-		},
+		Limits:  c2s.Config{}.WithDefaults(),
 	}
 }
-
-// AuthTimeout is AuthSeconds as a duration.
-func (l Limits) AuthTimeout() time.Duration { return time.Duration(l.AuthSeconds) * time.Second }

@@ -121,6 +121,15 @@ func (d *decoder) kind(n *yaml.Node, v reflect.Value, path string) {
 		}
 		v.SetBool(n.Value == "true" || n.Value == "True" || n.Value == "TRUE")
 	case reflect.Int:
+		if strings.Contains(path[strings.LastIndexByte(path, '.')+1:], "bytes") {
+			d.scalar(n, path, "a size", func(s string) error {
+				var size Size
+				err := size.UnmarshalText([]byte(s))
+				v.SetInt(int64(size))
+				return err
+			})
+			return
+		}
 		i, err := strconv.Atoi(n.Value)
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!int" || err != nil || i < 0 {
 			d.fail(n.Line, "%s must be a whole number that is not negative", path)
