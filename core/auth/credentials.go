@@ -74,6 +74,9 @@ type source struct {
 
 // Lookup implements sasl.CredentialSource.
 func (s source) Lookup(ctx context.Context, username string, h sasl.Hash) (sasl.Credentials, bool, error) {
+	if attempt, ok := ctx.Value(attemptKey{}).(*Attempt); ok {
+		attempt.Username = username
+	}
 	bare, err := jid.New(username, s.domain, "")
 	if err != nil {
 		return sasl.Credentials{}, false, nil // no account can have such a name

@@ -24,6 +24,10 @@ func (m *Manager) finish(s *Session, condition, text, reason string) {
 	s.over = true
 	l := s.link
 	s.link = nil
+	var last []byte
+	if l != nil && reason != overflow {
+		last = s.lastWords()
+	}
 	entries := s.ring.take()
 	if s.sm != nil {
 		s.stopTimer()
@@ -39,7 +43,7 @@ func (m *Manager) finish(s *Session, condition, text, reason string) {
 	m.remove(s)
 	m.stats.ended.Add(1)
 	if l != nil {
-		l.End(condition, text)
+		l.End(last, condition, text)
 	}
 	u.After(s.queue, func(err error) {
 		if err != nil && !errors.Is(err, journal.ErrStopped) {
@@ -51,6 +55,29 @@ func (m *Manager) finish(s *Session, condition, text, reason string) {
 		m.lost(s, entries)
 	})
 	m.o.Journal.Submit(u)
+}
+
+// lastWordsBytes bounds what is still sent to a client whose session is ended.
+const lastWordsBytes = 64 << 10
+
+// lastWords serialises what is not sent yet: the answer to the request that ended the session, for one. What the peer does not count is then
+// as good as sent. mu is held.
+func (s *Session) lastWords() []byte {
+	var out []byte
+	if !s.held {
+		out = s.first
+	}
+	for i := 0; len(out) < lastWordsBytes && !s.held; i++ {
+		e := s.ring.next()
+		if e == nil || e.spooled {
+			break
+		}
+		out = e.appendTo(out)
+		if s.ring.advance() {
+			s.sm.sending()
+		}
+	}
+	return out
 }
 
 // lastUnit returns what is written when a session is over; mu is held.

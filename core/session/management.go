@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -11,10 +12,20 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
-// ErrAckTooHigh says that a client has acknowledged more than it was sent (XEP-0198 §6: the stream is closed).
-var ErrAckTooHigh = errors.New("session: acknowledged more than was sent")
+// AckTooHighError says that a client has acknowledged more than it was sent, or less than before. XEP-0198 §6: the stream is closed.
+type AckTooHighError struct{ H, Sent uint32 }
+
+func (e *AckTooHighError) Error() string {
+	return fmt.Sprintf("session: %d stanzas acknowledged, but %d sent", e.H, e.Sent)
+}
+
+// Node returns <handled-count-too-high/>.
+func (e *AckTooHighError) Node() *xmlstream.Node {
+	return xmlstream.NewNode(ns.SM, "handled-count-too-high", "h", strconv.FormatUint(uint64(e.H), 10), "send-count", strconv.FormatUint(uint64(e.Sent), 10))
+}
 
 // management is the XEP-0198 state of a session. It is guarded by the session's mu.
 type management struct {
@@ -81,6 +92,27 @@ func (sm *management) appendRequest(dst []byte) []byte {
 	}
 	sm.requested, sm.sentAtR = true, sm.resent
 	return append(dst, "<r xmlns='"+ns.SM+"'/>"...)
+}
+
+// Managed tells whether the client counts what it gets.
+func (s *Session) Managed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sm != nil
+}
+
+// Ping asks the client for an ack, whether or not there is something to acknowledge. False: it does not know how to answer.
+func (s *Session) Ping() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sm == nil || !s.sm.active || s.link == nil || s.held {
+		return false
+	}
+	s.sm.requested, s.sm.sentAtR = true, s.sm.resent
+	raw := []byte("<r xmlns='" + ns.SM + "'/>")
+	s.ring.push(entry{raw: raw, size: int32(len(raw) + overhead)})
+	s.wake()
+	return true
 }
 
 // Inbound is a stanza of the client that is being routed.
@@ -239,7 +271,7 @@ func (s *Session) ack(h uint32) error {
 	sm := s.sm
 	k := h - sm.acked
 	if k > sm.sent-sm.acked { // also an h that goes backwards
-		return ErrAckTooHigh
+		return &AckTooHighError{h, sm.sent}
 	}
 	s.ring.ack(k, func(e *entry) {
 		if e.msg != 0 {

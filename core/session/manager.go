@@ -198,3 +198,9 @@ func (m *Manager) Close(ctx context.Context, who jid.JID, condition, text string
 
 // Session returns the session of a full JID, nil if there is none; for requests that arrive by another way than its own stream.
 func (m *Manager) Session(full jid.JID) *Session { return m.table.get(full) }
+
+// PushAll is Push for several items, with nothing between them.
+func (m *Manager) PushAll(full jid.JID, items []Item) bool {
+	s := m.table.get(full)
+	return s != nil && s.pushAll(items)
+}

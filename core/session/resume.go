@@ -43,7 +43,7 @@ func (e *NotResumedError) Node() *xmlstream.Node {
 }
 
 // Resume gives a session to a new connection. What its client has not acknowledged is sent again behind <resumed/>. It waits until what the
-// old connection has brought is durable. The error is a *NotResumedError, or ErrAckTooHigh, which ends the stream.
+// old connection has brought is durable. The error is a *NotResumedError, or an *AckTooHighError, which ends the stream.
 func (m *Manager) Resume(ctx context.Context, r ResumeRequest) (*Session, error) {
 	id := HashSMID(r.Token)
 	s := m.bySMID(id)
@@ -66,7 +66,7 @@ func (m *Manager) Resume(ctx context.Context, r ResumeRequest) (*Session, error)
 	s.stopTimer()
 	s.mu.Unlock()
 	if old != nil {
-		old.End("conflict", "The session was resumed on another connection.") // XEP-0198 §5
+		old.End(nil, "conflict", "The session was resumed on another connection.") // XEP-0198 §5
 	}
 	s.settle(ctx, m.o.Limits.SettleTime)
 	return s, s.attach(r)
@@ -197,7 +197,7 @@ func (m *Manager) detach(s *Session, l Link, condition, text string) {
 	}
 	s.mu.Unlock()
 	if l == nil {
-		old.End(condition, text)
+		old.End(nil, condition, text)
 	}
 	m.stats.detached.Add(1)
 }

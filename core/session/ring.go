@@ -33,6 +33,17 @@ type entry struct {
 // time is when the stanza was to be delivered.
 func (e *entry) time() time.Time { return time.UnixMilli(e.at).UTC() }
 
+// appendTo appends what goes out.
+func (e *entry) appendTo(dst []byte) []byte {
+	switch {
+	case e.raw != nil:
+		return append(dst, e.raw...)
+	case !e.wire.IsZero():
+		return e.wire.AppendTo(dst, e.to)
+	}
+	return dst
+}
+
 // overhead is what a queued stanza costs beside its bytes.
 const overhead = 96
 

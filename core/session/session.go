@@ -3,6 +3,7 @@ package session
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -16,9 +17,9 @@ import (
 type Link interface {
 	// Wake says that Fill has something to give.
 	Wake()
-	// End ends the stream with a stream error condition ("" for a graceful close), after what Fill has given. The session is not the link's
-	// any more.
-	End(condition, text string)
+	// End ends the stream: it sends last, a stream error of that condition ("" for a graceful close) and the end. The session is not the
+	// link's any more.
+	End(last []byte, condition, text string)
 }
 
 // Session is one bound resource. Its methods may be called from any goroutine and never block.
@@ -129,33 +130,57 @@ func (s *Session) Close(condition, text string) { s.m.finish(s, condition, text,
 
 // push puts an item into the ring. False: the session is over.
 func (s *Session) push(it Item) bool {
-	at := it.At
-	if at.IsZero() {
-		at = s.m.o.Clock.Now()
-	}
-	e := entry{wire: it.Wire, to: it.To, msg: it.Msg, at: at.UnixMilli(), size: int32(it.Wire.Len() + len(it.To.String()) + overhead)}
+	one := [1]Item{it}
+	return s.pushAll(one[:])
+}
+
+// pushAll puts items into the ring, with nothing between them.
+func (s *Session) pushAll(items []Item) bool {
+	now := s.m.o.Clock.Now()
 	s.mu.Lock()
 	if s.over {
 		s.mu.Unlock()
 		return false
 	}
 	active := s.sm != nil && s.sm.active
-	e.counted = active
-	if s.fits(&e) {
-		s.ring.push(e)
-		s.wake()
-		s.mu.Unlock()
-		return true
+	spooled, lost := false, false
+	for i := range items {
+		e := newEntry(&items[i], now, active)
+		switch {
+		case s.fits(&e):
+			s.ring.push(e)
+		case active && e.msg != 0 && s.ring.n < s.m.o.Limits.SpoolStanzas:
+			spooled = s.spool(e) || spooled
+		default: // it is dealt with like the others that do not reach the client
+			s.ring.push(e)
+			lost = true
+		}
 	}
-	if active && e.msg != 0 && s.ring.n < s.m.o.Limits.SpoolStanzas {
-		s.spool(e) // unlocks
-		return true
-	}
-	s.ring.push(e) // so that it is dealt with like the others that do not reach the client
+	s.wake()
 	s.mu.Unlock()
-	s.m.stats.overflows.Add(1)
-	s.m.finish(s, "policy-violation", "Too much is waiting for this client.", "overflow")
+	switch {
+	case lost:
+		s.m.stats.overflows.Add(1)
+		s.m.finish(s, "policy-violation", "Too much is waiting for this client.", overflow)
+	case spooled:
+		s.m.stats.spools.Add(1)
+		s.m.detach(s, nil, "policy-violation", "Too much is waiting for this client; resume when you can take it.")
+	}
 	return true
+}
+
+// overflow is the reason of a session that is ended because its ring is full.
+const overflow = "overflow"
+
+func newEntry(it *Item, now time.Time, counted bool) entry {
+	at := it.At
+	if at.IsZero() {
+		at = now
+	}
+	return entry{
+		wire: it.Wire, to: it.To, msg: it.Msg, at: at.UnixMilli(), counted: counted,
+		size: int32(it.Wire.Len() + len(it.To.String()) + overhead),
+	}
 }
 
 // fits tells whether the ring takes e as it is; mu is held. A stanza that is larger than the whole bound is let through alone.
@@ -187,12 +212,7 @@ func (s *Session) Fill(l Link, dst []byte, full int) ([]byte, bool) {
 			s.load()
 			return dst, false
 		}
-		switch {
-		case e.raw != nil:
-			dst = append(dst, e.raw...)
-		case !e.wire.IsZero():
-			dst = e.wire.AppendTo(dst, e.to)
-		}
+		dst = e.appendTo(dst)
 		if s.ring.advance() {
 			s.sm.sending()
 		}

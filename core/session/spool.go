@@ -9,18 +9,13 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
 
-// spool keeps the place of a durable message whose bytes do not fit. The first one costs the session its connection: a client that does not
-// read, or does not acknowledge, comes back when it can. mu is held and is released.
-func (s *Session) spool(e entry) {
+// spool keeps the place of a durable message whose bytes do not fit. True: it is the first, which costs the session its connection: a client
+// that does not read, or does not acknowledge, comes back when it can. mu is held.
+func (s *Session) spool(e entry) bool {
 	e.wire, e.spooled, e.size = stanza.Wire{}, true, 0
 	s.ring.push(e)
 	s.sm.spooled++
-	first := s.sm.spooled == 1 && s.link != nil
-	s.mu.Unlock()
-	if first {
-		s.m.stats.spools.Add(1)
-		s.m.detach(s, nil, "policy-violation", "Too much is waiting for this client; resume when you can take it.")
-	}
+	return s.sm.spooled == 1 && s.link != nil
 }
 
 // loadBatch bounds how many messages are read from the store at once.

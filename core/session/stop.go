@@ -83,7 +83,7 @@ func (m *Manager) cut(s *Session) bool {
 	s.change(func(i *event.SessionInfo) { i.Detached = true })
 	s.mu.Unlock()
 	if l != nil {
-		l.End(condition, text)
+		l.End(nil, condition, text)
 	}
 	return true
 }
