@@ -1,6 +1,7 @@
 package xmlstream
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -14,6 +15,7 @@ const (
 	nonASCII
 	colonByte
 	spaceByte // white space (XML 1.0 production 3)
+	uriByte   // see validSpace
 )
 
 var charClass = charClasses()
@@ -45,6 +47,9 @@ func charClasses() (t [256]uint8) {
 		}
 		if c == ':' {
 			t[i] |= colonByte
+		}
+		if letter || c >= '0' && c <= '9' || strings.IndexByte("-.~:/?#[]@!$()*+,;=%", c) >= 0 {
+			t[i] |= uriByte
 		}
 	}
 	return t
@@ -120,4 +125,18 @@ func scanRune(b []byte) (n int, err error) {
 		return 0, refusef(NotWellFormed, "character %U", r)
 	}
 	return n, nil
+}
+
+// validSpace reports whether s may be the name of a namespace: an IRI (Namespaces in XML 1.0 §2.2), of
+// which neither & nor ' is taken.
+//
+// NOTSPEC: parsers differ on other names. Some join namespace and local part with a space or a brace, and
+// refuse or misread a name that has one; libxml2 misreads &.
+func validSpace[T string | []byte](s T) bool {
+	for i := 0; i < len(s); i++ {
+		if charClass[s[i]]&(uriByte|nonASCII) == 0 {
+			return false
+		}
+	}
+	return true
 }

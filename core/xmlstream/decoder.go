@@ -241,7 +241,7 @@ func (d *Decoder) Element(dst *Element) {
 	}
 	all := string(s.out)
 	top := s.header[0]
-	dst.Name = Name{d.s.spaceName(top.space), ownString(s.names[top.nameOff:top.nameEnd])}
+	dst.Name = Name{s.spaceName(canonicalSpace(top.space)), ownString(s.names[top.nameOff:top.nameEnd])}
 	dst.Attrs, dst.Lang = dst.Attrs[:0], ""
 	for _, a := range s.header[1:] {
 		value := all[a.valueOff:a.valueEnd]

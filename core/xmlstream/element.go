@@ -87,7 +87,7 @@ func AppendElement(dst []byte, e *Element, parentNS string) []byte {
 	} else {
 		dst = appendElementName(append(dst, '<'), e.Name.Local)
 		if inner != contentSpace(parentNS) {
-			dst = append(AppendEscapedAttr(append(dst, " xmlns='"...), inner), '\'')
+			dst = append(appendSpace(append(dst, " xmlns='"...), inner), '\'')
 		}
 	}
 	if e.Lang != "" {

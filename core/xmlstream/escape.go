@@ -110,3 +110,18 @@ func appendName(dst []byte, s string) []byte {
 	}
 	return dst
 }
+
+// appendSpace appends s as the name of a namespace, with percent signs for what may not stand there.
+func appendSpace(dst []byte, s string) []byte {
+	if validSpace(s) {
+		return AppendEscapedAttr(dst, s)
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; charClass[c]&uriByte != 0 {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', "0123456789ABCDEF"[c>>4], "0123456789ABCDEF"[c&15])
+		}
+	}
+	return dst
+}

@@ -132,7 +132,7 @@ func (c Child) space() string {
 		return ns.Client
 	}
 	start := c.e.start + 1 + c.e.localLen + uint32(len(" xmlns='"))
-	return unescape(c.xml[start:][:c.e.spaceLen])
+	return c.xml[start:][:c.e.spaceLen] // such a name has no escapes: validSpace
 }
 
 // Attr returns the value of an attribute without a namespace, or "".

@@ -162,6 +162,12 @@ var refusals = []struct{ name, in, condition string }{
 	{"attribute twice by one prefix", `<a xmlns:p='u' p:x='1' p:x='2'/>`, NotWellFormed},
 	{"default declared twice", `<a xmlns='u' xmlns='u'/>`, NotWellFormed},
 	{"prefix declared twice", `<a xmlns:p='u' xmlns:p='v'/>`, NotWellFormed},
+	{"namespace with a space", `<a xmlns='u v'/>`, PolicyViolation},
+	{"namespace with a line end", "<a xmlns='u\nv'/>", PolicyViolation},
+	{"namespace with a brace", `<a xmlns:p='u}b'/>`, PolicyViolation},
+	{"namespace with markup", `<a xmlns='&lt;'/>`, PolicyViolation},
+	{"namespace with an ampersand", `<a xmlns='u?a&amp;b'/>`, PolicyViolation},
+	{"namespace with an apostrophe", `<a xmlns="u'"/>`, PolicyViolation},
 	{"declared twice by a reference", `<a xmlns:p='u' xmlns:q='&#117;' p:x='1' q:x='2'/>`, NotWellFormed},
 }
 

@@ -2,6 +2,8 @@ package xmlstream
 
 import (
 	"bytes"
+	"slices"
+	"strconv"
 
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 )
@@ -94,8 +96,8 @@ func (d *Decoder) declare(b []byte, t *tag, f *frame) error {
 			}
 			name = s.tmp
 		}
-		if len(name) > maxNamespaceLen {
-			return refuse(PolicyViolation, "namespace name too long")
+		if len(name) > maxNamespaceLen || !validSpace(name) {
+			return refuse(PolicyViolation, "namespace name too long or not an IRI")
 		}
 		var prefix []byte
 		if a.colon >= a.nameOff {
@@ -220,10 +222,9 @@ func (s *scratch) openChild(b []byte, t *tag, f *frame) (err error) {
 	spaceLen := inContent
 	if space := canonicalSpace(f.space); space != parent {
 		s.out = append(s.out, " xmlns='"...)
-		before := len(s.out)
-		s.out = AppendEscapedAttr(s.out, s.spaceBytes(space))
-		spaceLen = uint32(len(s.out) - before)
-		s.out = append(s.out, '\'')
+		name := s.spaceBytes(space)
+		spaceLen = uint32(len(name))
+		s.out = append(append(s.out, name...), '\'')
 	}
 	if len(s.stack) == 2 {
 		s.index = append(s.index, entry{
@@ -235,18 +236,16 @@ func (s *scratch) openChild(b []byte, t *tag, f *frame) (err error) {
 }
 
 func (s *scratch) writeAttrs(b []byte, t *tag) (err error) {
-	var generated prefixes
+	s.generated = s.generated[:0]
 	for i := range t.attrs {
 		a := &t.attrs[i]
 		if a.declares {
 			continue
 		}
-		if a.space != noSpace {
-			space := s.spaceName(a.space)
-			s.out = append(generated.declare(s.out, space), ' ')
-			s.out = generated.append(s.out, space)
-		} else {
+		if a.space == noSpace {
 			s.out = append(s.out, ' ')
+		} else {
+			s.writePrefix(a.space)
 		}
 		s.out = append(append(s.out, a.local(b)...), "='"...)
 		value := a.value(b)
@@ -263,13 +262,30 @@ func (s *scratch) writeAttrs(b []byte, t *tag) (err error) {
 	return nil
 }
 
+// writePrefix writes the prefix of an attribute, and its declaration where it is the first of its namespace
+// in the tag; prefixes does the same for trees.
+func (s *scratch) writePrefix(space int32) {
+	if space == xmlSpace {
+		s.out = append(s.out, " xml:"...)
+		return
+	}
+	k := slices.Index(s.generated, space)
+	if k < 0 {
+		k = len(s.generated)
+		s.generated = append(s.generated, space)
+		s.out = strconv.AppendInt(append(s.out, " xmlns:ns"...), int64(k+1), 10)
+		s.out = append(append(append(s.out, "='"...), s.spaceBytes(space)...), '\'')
+	}
+	s.out = append(strconv.AppendInt(append(s.out, " ns"...), int64(k+1), 10), ':')
+}
+
 // openStream takes in the stream header.
 func (d *Decoder) openStream(b []byte, t *tag, f *frame) error {
 	s := d.s
 	if t.selfClosing {
 		return refuse(InvalidXML, "a stream that ends where it begins")
 	}
-	h := Header{Name: Name{s.spaceName(f.space), ownString(b[max(t.colon, 0)+1 : t.nameEnd])}}
+	h := Header{Name: Name{s.spaceName(canonicalSpace(f.space)), ownString(b[max(t.colon, 0)+1 : t.nameEnd])}}
 	for i := range t.attrs {
 		a := &t.attrs[i]
 		if a.declares {

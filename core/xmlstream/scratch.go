@@ -28,11 +28,12 @@ type scratch struct {
 	base    marks  // what belongs to the stream header
 	baseDef int32
 
-	tag      tag
-	tmp      []byte
-	open     bool // the innermost start tag has no > yet
-	cdata    bool
-	complete bool
+	tag       tag
+	generated []int32 // namespaces of the attributes of the tag that is being written
+	tmp       []byte
+	open      bool // the innermost start tag has no > yet
+	cdata     bool
+	complete  bool
 }
 
 type span struct{ off, end int32 }
@@ -78,7 +79,8 @@ func newScratch() *scratch {
 	return s
 }
 
-// canonicalSpace is the decoder's contentSpace.
+// canonicalSpace is the decoder's contentSpace. Both are for elements only: no attribute is in a content
+// namespace by default, and two that differ must not become one.
 func canonicalSpace(space int32) int32 {
 	if space == serverSpace || space == componentSpace {
 		return clientSpace
@@ -86,9 +88,9 @@ func canonicalSpace(space int32) int32 {
 	return space
 }
 
-// spaceName returns the name of a namespace as it stands in an Element.
+// spaceName returns the name of a namespace.
 func (s *scratch) spaceName(space int32) string {
-	switch canonicalSpace(space) {
+	switch space {
 	case noSpace:
 		return ""
 	case clientSpace:

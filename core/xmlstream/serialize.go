@@ -66,7 +66,7 @@ func appendElementName(dst []byte, local string) []byte {
 func appendOpen(dst []byte, name Name, attrs []Attr, parentNS string) []byte {
 	dst = appendElementName(append(dst, '<'), name.Local)
 	if space := contentSpace(name.Space); space != contentSpace(parentNS) {
-		dst = append(AppendEscapedAttr(append(dst, " xmlns='"...), space), '\'')
+		dst = append(appendSpace(append(dst, " xmlns='"...), space), '\'')
 	}
 	return appendAttrs(dst, attrs)
 }
@@ -92,18 +92,25 @@ func isDeclaration(name Name) bool {
 	return name.Space == ns.XMLNS || name.Space == "" && name.Local == "xmlns"
 }
 
-// hasAttrBefore compares the names as they are written, where a wrong character became _.
+// hasAttrBefore compares the names as they are written.
 func hasAttrBefore(attrs []Attr, i int) bool {
 	for k := range attrs[:i] {
-		if attrs[k].Name.Space != attrs[i].Name.Space {
-			continue
-		}
-		a, b := attrs[k].Name.Local, attrs[i].Name.Local
-		if a == b || !(validNCName(a) && validNCName(b)) && string(appendName(nil, a)) == string(appendName(nil, b)) {
+		if a, b := attrs[k].Name, attrs[i].Name; a == b || written(a) == written(b) {
 			return true
 		}
 	}
 	return false
+}
+
+// written returns a name with what the serializer puts in the place of wrong characters.
+func written(name Name) Name {
+	if !validNCName(name.Local) {
+		name.Local = string(appendName(nil, name.Local))
+	}
+	if name.Space != "" {
+		name.Space = string(appendSpace(nil, name.Space))
+	}
+	return name
 }
 
 // prefixes are those generated for the attributes of one element.
@@ -118,7 +125,7 @@ func (p *prefixes) declare(dst []byte, space string) []byte {
 	}
 	p.spaces = append(p.spaces, space)
 	dst = strconv.AppendInt(append(dst, " xmlns:ns"...), int64(len(p.spaces)), 10)
-	return append(AppendEscapedAttr(append(dst, "='"...), space), '\'')
+	return append(appendSpace(append(dst, "='"...), space), '\'')
 }
 
 func (p *prefixes) append(dst []byte, space string) []byte {
