@@ -57,20 +57,23 @@ func testSessionCounters(_ *testing.T, s *suite) {
 		unit(storage.SessionOut{ID: "a", H: 1, Through: idAt(1)}),
 		unit(append(message(storage.Unacked, "a", 3, ""), storage.SessionIn{ID: "a", H: 3})...),
 		unit(storage.SessionOut{ID: "a", H: 2, Through: idAt(2)}),
+		// An old message (backfill) that is sent after the acknowledgement of younger ones stays unacknowledged.
+		unit(message(storage.Unacked, "a", 0, "")...),
 		unit(message(storage.Unacked, "a", 4, "")...),
+		unit(append(message(storage.Unacked, "d", 11, ""), message(storage.Unacked, "d", 12, "")...)...),
+		unit(storage.SessionOut{ID: "d", H: 2, Through: idAt(12)}), unit(storage.SessionOut{ID: "d", H: 2, Through: idAt(11)}),
 		unit(storage.SessionIn{ID: "b", H: 9}, storage.SessionOut{ID: "b", H: 8}),
 		unit(put("b", 1, 1)), // replaced afterwards: the row's own counters hold
 		unit(storage.SessionIn{ID: "c", H: 5}), unit(storage.DeleteSession{ID: "c"}),
 		unit(storage.SessionIn{ID: "nobody", H: 5}), unit(storage.SessionOut{ID: "nobody", H: 5, Through: idAt(9)}),
 	}
-	// An old message (backfill) that is sent after the acknowledgement of younger ones stays unacknowledged.
-	units = append(units, unit(message(storage.Unacked, "a", 0, "")...))
 	for i, err := range s.Commit(s.ctx, units) {
 		if err != nil {
 			s.Errorf("unit %d: %v", i, err)
 		}
 	}
 	same(s, "unacked", s.list(storage.Unacked, "a"), []int{0, 3, 4})
+	same(s, "acknowledged twice", s.list(storage.Unacked, "d"), nil)
 	for id, want := range map[string][2]uint32{"a": {3, 2}, "b": {1, 1}} {
 		got, err := s.Sessions().Get(s.ctx, id)
 		s.ok(err)

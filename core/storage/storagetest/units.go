@@ -37,9 +37,11 @@ func testAtomic(t *testing.T, s *suite) {
 		t.Run(tc.name, func(*testing.T) {
 			base := 100 * (i + 1)
 			owner := fmt.Sprint("owner", i)
-			bad := append(message(storage.Archive, owner, base, "peer of the failed"), storage.PutSession{Session: storage.Session{ID: owner}},
+			fresh, peer := fmt.Sprint("fresh", i), fmt.Sprint("peer", i) // names that the failed unit is the first to use
+			bad := append(message(storage.Archive, owner, base, peer), storage.PutSession{Session: storage.Session{ID: owner}},
 				storage.PutRow{Table: "t", Owner: owner, Key: "k", Value: []byte("v")},
 				storage.SessionIn{ID: owner, H: 5},
+				storage.PutRef{Ref: storage.Ref{Kind: storage.Archive, Owner: fresh, ID: idAt(base)}},
 				storage.PutIDPair{Pair: storage.IDPair{Bridge: "demo", Portal: owner, Remote: "m", Room: owner, Stanza: idAt(base)}},
 				storage.Dedupe{Scope: owner, Key: [16]byte{9}, ID: 1, At: day},
 				tc.last)
@@ -68,6 +70,10 @@ func testAtomic(t *testing.T, s *suite) {
 			_, err = s.Table("t").Get(s.ctx, owner, "k")
 			s.is("row", err, storage.ErrNotFound)
 			found[[]storage.IDPair](s, "id map")(s.Gateway().ByRemote(s.ctx, "demo", owner, "m"))(nil)
+			s.put(message(storage.Archive, fresh, base+3, peer)...)
+			page, _, err := s.Messages().Refs(s.ctx, storage.Archive, fresh, storage.Range{Peer: peer})
+			s.ok(err)
+			same(s, "list of a name that failed first", ids(page), []int{base + 3})
 		})
 	}
 }
