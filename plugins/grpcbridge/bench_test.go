@@ -26,11 +26,10 @@ func benchmarkRemote(b *testing.B, host *fakeHost) *Client {
 	return c
 }
 
-// An operation to a process of its own and its result back, one at a time. The
-// bridge there delivers an event and waits for its ack: two round trips.
+// An operation to a process of its own and its result back, one at a time.
 func BenchmarkHopOneAtATime(b *testing.B) {
 	c := benchmarkRemote(b, newFakeHost())
-	op := sendOp("01JABCDEFGHJKMNPQRSTVWXYZ0", "!room:hs.example")
+	op := sendOp(benchOp, "!room:hs.example")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := sdk.Handle(b.Context(), c, op); err != nil {
@@ -47,7 +46,7 @@ func BenchmarkHopStreamed(b *testing.B) {
 	b.ResetTimer()
 	go func() {
 		for i := range b.N {
-			op := sendOp("01JABCDEFGHJKMNPQRSTVWXYZ0", fmt.Sprint("!room", i%64))
+			op := sendOp(benchOp, fmt.Sprint("!room", i%64))
 			if err := c.Submit(context.Background(), op, func(_ sdk.Delivered, err error) { done <- err }); err != nil {
 				done <- err
 			}
