@@ -55,13 +55,13 @@ func (r *Router) Burst(ctx context.Context, to jid.JID, sts []*stanza.Stanza, wi
 		}
 		return
 	}
-	for _, w := range wires {
-		if !r.o.Sessions.Push(to, session.Item{Wire: w, To: to}) {
-			if gone != nil {
-				gone(to)
-			}
-			return
-		}
+	items := make([]session.Item, len(wires))
+	for i, w := range wires {
+		items[i] = session.Item{Wire: w, To: to}
 	}
-	r.stats.delivered.Add(uint64(len(wires)))
+	if r.o.Sessions.PushAll(to, items) {
+		r.stats.delivered.Add(uint64(len(items)))
+	} else if gone != nil {
+		gone(to)
+	}
 }

@@ -23,6 +23,8 @@ type Sessions interface {
 	module.Sessions
 	// Push puts a serialised stanza into the ring of one session; it never blocks. False: there is no such session.
 	Push(full jid.JID, it session.Item) bool
+	// PushAll is Push for several, with nothing between them.
+	PushAll(full jid.JID, items []session.Item) bool
 }
 
 // Accounts tells which accounts exist.
@@ -61,8 +63,9 @@ type Router struct {
 }
 
 var (
-	_ module.Router = (*Router)(nil)
-	_ module.Hosts  = (*Router)(nil)
+	_ module.Router  = (*Router)(nil)
+	_ module.Burster = (*Router)(nil)
+	_ module.Hosts   = (*Router)(nil)
 )
 
 // New returns a router that knows the account domains; hosts and requests come with Attach.
