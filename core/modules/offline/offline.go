@@ -1,0 +1,174 @@
+package offline
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/viaduct-xmpp/viaduct/core/event"
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/payload/hints"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
+)
+
+// feature is what XEP-0160 §4 calls the service in disco#info.
+const feature = "msgoffline"
+
+// Options of the module; zero values take the defaults.
+type Options struct {
+	MaxMessages int // of one account; 1,000
+	MaxBytes    int // of one account; 4 MiB
+}
+
+// Redeliverer hands kept messages to a session; core/server provides the router.
+type Redeliverer interface {
+	Redeliver(ctx context.Context, to event.SessionInfo, kept []storage.Stored, done func(taken int))
+}
+
+// Module implements module.Module.
+type Module struct {
+	o      Options
+	d      module.Deps
+	router Redeliverer
+	sizes  sizes
+	flush  flusher
+}
+
+var _ module.Starter = (*Module)(nil)
+
+// New returns the module.
+func New(o Options) *Module {
+	if o.MaxMessages <= 0 {
+		o.MaxMessages = 1000
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 4 << 20
+	}
+	return &Module{o: o}
+}
+
+// Info implements module.Module.
+func (*Module) Info() module.Info {
+	return module.Info{Name: "offline", Specs: []module.Spec{{ID: "XEP-0160", Version: "1.0.1", Status: "complete"}}}
+}
+
+// Register implements module.Module.
+func (m *Module) Register(r *module.Registrar) error {
+	m.d = r.Deps
+	m.sizes.init()
+	m.flush.init(m)
+	r.Need(&m.router)
+	r.Feature(module.ScopeServer, feature)
+	ev := r.Deps.Events
+	ev.Route.Account.On(event.Guard, "offline", m.guard)
+	ev.Route.Account.On(event.Record, "offline", m.record)
+	ev.Route.Account.On(event.After, "offline", m.stored)
+	ev.Presence.Available.On(event.After, "offline", m.available)
+	ev.C2S.Closed.On(event.After, "offline", m.closed)
+	return nil
+}
+
+// Start implements module.Starter.
+func (m *Module) Start(context.Context) error { return nil }
+
+// Stop implements module.Starter: it waits for the deliveries that are under way.
+func (m *Module) Stop(ctx context.Context) error { return m.flush.stop(ctx) }
+
+// wanted tells whether a message is to be kept: nobody is there for it, and it is worth it.
+func wanted(am *event.AccountMessage) bool {
+	return len(am.Targets) == 0 && hints.Of(am.Stanza).Offline()
+}
+
+// guard refuses a message that would not fit. XEP-0160 §2: the sender is told as if there were no offline storage.
+func (m *Module) guard(ctx context.Context, am *event.AccountMessage) error {
+	if !wanted(am) {
+		return nil
+	}
+	s, err := m.size(ctx, am.Account.String())
+	if err != nil {
+		return err
+	}
+	if s.messages >= m.o.MaxMessages || s.bytes+am.Stanza.Payload.Len() > m.o.MaxBytes {
+		return stanza.NewError(stanza.ServiceUnavailable, "Too many messages are waiting for the recipient already.")
+	}
+	return nil
+}
+
+func (m *Module) record(_ context.Context, am *event.AccountMessage) error {
+	if !wanted(am) {
+		return nil
+	}
+	n := am.Stanza.Payload.Len()
+	am.Ref(storage.Offline, am.Account.String(), "", binary.AppendUvarint(nil, uint64(n)))
+	am.Offline = true
+	m.sizes.add(am.Account.String(), n)
+	return nil
+}
+
+// stored looks whether somebody has come while the message was committed: her list was read before the message was in it.
+func (m *Module) stored(ctx context.Context, am *event.AccountMessage) error {
+	if am.Offline {
+		m.deliver(ctx, am.Account)
+	}
+	return nil
+}
+
+// available delivers the list (RFC 6121 §8.5.2.2.1, XEP-0160 §3).
+func (m *Module) available(ctx context.Context, p *event.PresenceChange) error {
+	m.deliver(ctx, p.Session.Info().JID.Bare())
+	return nil
+}
+
+// closed: what the session had not acknowledged is in the list now, and other sessions may be there for it.
+func (m *Module) closed(ctx context.Context, e *event.SessionClosed) error {
+	account := e.Info.JID.Bare()
+	m.sizes.drop(account.String())
+	m.deliver(ctx, account)
+	return nil
+}
+
+// deliver starts a delivery if somebody is there.
+func (m *Module) deliver(ctx context.Context, account jid.JID) {
+	if _, ok := m.receiver(ctx, account); ok {
+		m.flush.start(account)
+	}
+}
+
+// receiver is the session that gets the list: of those available with a priority of at least 0 the one with the highest, and of equals the
+// one that came last.
+func (m *Module) receiver(ctx context.Context, account jid.JID) (best event.SessionInfo, ok bool) {
+	for _, s := range m.d.Sessions.Of(ctx, account) {
+		if s.Available && s.Priority >= 0 && (!ok || s.Priority >= best.Priority) {
+			best, ok = s, true
+		}
+	}
+	return best, ok
+}
+
+// size returns what is waiting for an account.
+func (m *Module) size(ctx context.Context, account string) (size, error) {
+	if s, ok := m.sizes.get(account); ok {
+		return s, nil
+	}
+	var s size
+	r := storage.Range{Limit: 500}
+	for {
+		refs, more, err := m.d.Store.Messages().Refs(ctx, storage.Offline, account, r)
+		if err != nil {
+			return size{}, fmt.Errorf("offline: size of list: %w", err)
+		}
+		for i := range refs {
+			n, _ := binary.Uvarint(refs[i].Note) // 0 if the list's other writer has left none
+			s.messages++
+			s.bytes += int(n)
+			r.After = refs[i].ID
+		}
+		if !more || s.messages >= m.o.MaxMessages {
+			break
+		}
+	}
+	m.sizes.put(account, s)
+	return s, nil
+}
