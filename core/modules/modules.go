@@ -1,0 +1,53 @@
+// Package modules is the list of all modules: a new XEP is a folder and one line here.
+//
+// What it is not: it starts nothing; core/server registers and starts what List returns.
+//
+// Goroutines: none.
+//
+//	srv, err := server.New(ctx, server.Options{Modules: modules.List(modules.Options{}), …})
+package modules
+
+import (
+	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
+	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
+	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
+	"github.com/viaduct-xmpp/viaduct/core/modules/ping"
+	"github.com/viaduct-xmpp/viaduct/core/modules/presence"
+	"github.com/viaduct-xmpp/viaduct/core/modules/register"
+	"github.com/viaduct-xmpp/viaduct/core/modules/roster"
+	"github.com/viaduct-xmpp/viaduct/core/modules/time"
+	"github.com/viaduct-xmpp/viaduct/core/modules/vcard"
+	"github.com/viaduct-xmpp/viaduct/core/modules/version"
+)
+
+// Options are those of the modules.
+type Options struct {
+	// NoArchive leaves out the archives of accounts.
+	NoArchive bool
+	Disco     disco.Options
+	Offline   offline.Options
+	Register  register.Options
+	Roster    roster.Options
+	VCard     vcard.Options
+	Version   version.Options
+}
+
+// List returns all modules. Their order decides nothing but in which order handlers of one phase are called.
+func List(o Options) []module.Module {
+	list := []module.Module{
+		roster.New(o.Roster),
+		presence.New(),
+		offline.New(o.Offline),
+		disco.New(o.Disco),
+		ping.New(),
+		version.New(o.Version),
+		time.New(),
+		vcard.New(o.VCard),
+		register.New(o.Register),
+	}
+	if !o.NoArchive {
+		list = append(list, archive.New())
+	}
+	return list
+}
