@@ -74,8 +74,8 @@ func (t *Throttle) Allow(from netip.Addr, account string) bool {
 	p, now := prefixOf(from), t.o.Clock.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.level(throttleKey{p, ""}, now) < float64(t.o.PerAddress) &&
-		(account == "" || t.level(throttleKey{p, account}, now) < float64(t.o.PerAccount))
+	return t.level(throttleKey{p, ""}, now)+1 <= float64(t.o.PerAddress) &&
+		(account == "" || t.level(throttleKey{p, account}, now)+1 <= float64(t.o.PerAccount))
 }
 
 // level is the present count of a key; mu is held.

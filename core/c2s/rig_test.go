@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -399,4 +402,31 @@ func (r *rig) resume(user, id, h string) *peer {
 	p.auth(user, password)
 	p.send("<resume xmlns='" + ns.SM + "' previd='" + id + "' h='" + h + "'/>")
 	return p
+}
+
+func presence(i int) stanza.Wire {
+	st := stanza.NewPresence("")
+	st.From = jid.MustParse("bob@example.org/r" + strings.Repeat("x", i))
+	return st.Wire()
+}
+
+func copyDir(t testing.TB, from, to string) {
+	t.Helper()
+	check(t, filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(to, rel), 0o700)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
+	}))
 }
