@@ -88,39 +88,44 @@ func (t *tag) lex(b []byte, lim *Limits) (bool, error) {
 }
 
 func (t *tag) lexTagName(b []byte, lim *Limits) (more bool, err error) {
-	end, more, err := lexName(b, t.from, lim.MaxNameLen)
-	if err != nil || more {
-		return more, err
+	end, colon, err := lexName(b, t.from, lim.MaxNameLen)
+	if err != nil || end == 0 {
+		return true, err
 	}
-	t.nameEnd, t.at, t.state = end, end, afterValue
-	t.colon, err = checkQName(b, t.from, end)
-	return false, err
+	t.nameEnd, t.colon, t.at, t.state = end, colon, end, afterValue
+	return false, nil
 }
 
-// lexName finds the end of the name that begins at from. Names are short, so a name that arrives in
-// pieces is simply read again.
-func lexName(b []byte, from, most int) (end int, more bool, err error) {
+// lexName reads the name that begins at from (Namespaces in XML 1.0 production 7) and returns where it and
+// its prefix end; the latter is -1 if it has none. It returns no end if b ends first: names are short, so
+// one that arrives in pieces is simply read again.
+func lexName(b []byte, from, most int) (end, colon int, err error) {
 	i := from
-	for i < len(b) && charClass[b[i]]&(nameByte|nonASCII|colonByte) != 0 {
-		i++
-		if i-from > most {
-			return 0, false, refuse(PolicyViolation, "name too long")
+	var seen uint8
+	for i < len(b) {
+		class := charClass[b[i]]
+		if class&(nameByte|nonASCII|colonByte) == 0 {
+			break
+		}
+		seen |= class
+		if i++; i-from > most {
+			return 0, 0, refuse(PolicyViolation, "name too long")
 		}
 	}
-	return i, i == len(b), nil
-}
-
-// checkQName checks the name in b[from:end] (Namespaces in XML 1.0 production 7) and returns where its
-// colon is, or -1.
-func checkQName(b []byte, from, end int) (colon int, err error) {
-	name := b[from:end]
+	if i == len(b) {
+		return 0, 0, nil
+	}
+	if seen&(nonASCII|colonByte) == 0 && charClass[b[from]]&nameStart != 0 {
+		return i, -1, nil
+	}
+	name := b[from:i]
 	if validNCName(name) {
-		return -1, nil
+		return i, -1, nil
 	}
-	if i := bytes.IndexByte(name, ':'); i >= 0 && validNCName(name[:i]) && validNCName(name[i+1:]) {
-		return from + i, nil
+	if k := bytes.IndexByte(name, ':'); k >= 0 && validNCName(name[:k]) && validNCName(name[k+1:]) {
+		return i, from + k, nil
 	}
-	return 0, refuse(NotWellFormed, "not a name")
+	return 0, 0, refuse(NotWellFormed, "not a name")
 }
 
 // lexBetween stands behind the element's name or a value.
@@ -152,13 +157,9 @@ func (t *tag) lexBetween(b []byte, lim *Limits) error {
 }
 
 func (t *tag) lexAttrName(b []byte, lim *Limits) (more bool, err error) {
-	end, more, err := lexName(b, t.from, lim.MaxNameLen)
-	if err != nil || more {
-		return more, err
-	}
-	colon, err := checkQName(b, t.from, end)
-	if err != nil {
-		return false, err
+	end, colon, err := lexName(b, t.from, lim.MaxNameLen)
+	if err != nil || end == 0 {
+		return true, err
 	}
 	a := rawAttr{nameOff: int32(t.from), nameEnd: int32(end), colon: int32(colon)}
 	if colon < 0 {
@@ -202,7 +203,6 @@ func (t *tag) lexValue(b []byte, lim *Limits) (more bool, err error) {
 		b = b[:t.from+lim.MaxAttrLen+1]
 	}
 	i := t.at
-	defer func() { t.at = i }()
 	for {
 		for i < len(b) && charClass[b[i]]&plainValue != 0 {
 			i++
@@ -214,8 +214,7 @@ func (t *tag) lexValue(b []byte, lim *Limits) (more bool, err error) {
 		case c == t.quote:
 			a := &t.attrs[len(t.attrs)-1]
 			a.valueOff, a.valueEnd, a.dirty = int32(t.from), int32(i), t.dirty
-			i++
-			t.state = afterValue
+			t.at, t.state = i+1, afterValue
 			return false, nil
 		case c == '<':
 			return false, refuse(NotWellFormed, "< in an attribute")
@@ -232,17 +231,19 @@ func (t *tag) lexValue(b []byte, lim *Limits) (more bool, err error) {
 				return false, err
 			}
 			if n == 0 {
-				return t.valueEnds(capped)
+				return t.waitInValue(i, capped)
 			}
 			i += n
 		}
 	}
-	return t.valueEnds(capped)
+	return t.waitInValue(i, capped)
 }
 
-func (t *tag) valueEnds(capped bool) (more bool, err error) {
+// waitInValue keeps how far the value is read, if it may become longer at all.
+func (t *tag) waitInValue(at int, capped bool) (more bool, err error) {
 	if capped {
 		return false, refuse(PolicyViolation, "attribute too long")
 	}
+	t.at = at
 	return true, nil
 }
