@@ -126,14 +126,18 @@ func (c *Config) Notes() []string {
 			out = append(out, key+": "+what)
 		}
 	}
-	unopened := func(addrs []string, key, what string) {
-		note(len(addrs) > 0, key, fmt.Sprintf("%s does not exist in this version; %s is not opened", what, strings.Join(addrs, ", ")))
+	var closed []string
+	for _, l := range []struct {
+		key   string
+		addrs []string
+	}{
+		{"s2s", c.Listen.S2S}, {"s2s_tls", c.Listen.S2STLS}, {"http", c.Listen.HTTP}, {"https", c.Listen.HTTPS}, {"component", c.Listen.Component},
+	} {
+		if len(l.addrs) > 0 {
+			closed = append(closed, l.key+" "+strings.Join(l.addrs, ", "))
+		}
 	}
-	unopened(c.Listen.S2S, "listen.s2s", "federation")
-	unopened(c.Listen.S2STLS, "listen.s2s_tls", "federation")
-	unopened(c.Listen.HTTP, "listen.http", "the public HTTP service")
-	unopened(c.Listen.HTTPS, "listen.https", "the public HTTP service")
-	unopened(c.Listen.Component, "listen.component", "the component service")
+	note(len(closed) > 0, "listen", "these services do not exist in this version and are not opened: "+strings.Join(closed, "; "))
 	note(len(c.Links) > 0, "links", "linking rooms does not exist in this version; the entries have no effect")
 	return out
 }
