@@ -136,7 +136,7 @@ func attr(n *xmlstream.Node, name xmlstream.Name) (string, bool) {
 
 func (v Vars) children(want, got *xmlstream.Node) error {
 	left := elements(got)
-	text := directText(want)
+	text := want.TextContent()
 	more := strings.TrimSpace(text) == "..."
 	for _, w := range elements(want) {
 		i, err := v.find(w, left)
@@ -151,7 +151,7 @@ func (v Vars) children(want, got *xmlstream.Node) error {
 	if more || len(elements(want)) > 0 && strings.TrimSpace(text) == "" {
 		return nil
 	}
-	if g := directText(got); !v.text(text, g) {
+	if g := got.TextContent(); !v.text(text, g) {
 		return fmt.Errorf("the text of <%s/> is %q, not %q", got.Name.Local, g, text)
 	}
 	return nil
@@ -177,15 +177,4 @@ func elements(n *xmlstream.Node) []*xmlstream.Node {
 		out = append(out, c)
 	}
 	return out
-}
-
-// directText is the text of an element without that of its children.
-func directText(n *xmlstream.Node) string {
-	var b strings.Builder
-	for _, c := range n.Nodes {
-		if c.IsText() {
-			b.WriteString(c.Text)
-		}
-	}
-	return b.String()
 }
