@@ -20,7 +20,7 @@ func (a *actor) carryOut(o *orders) (tell func()) {
 		}
 		later = append(later, func() { a.changeRole(r.o, r.role, r.reason) })
 	}
-	later = append(later, a.applyLists(o.lists, o.actor))
+	later = append(later, a.applyLists(o.lists, o.actor, true))
 	return func() {
 		for _, f := range later {
 			f()
@@ -28,13 +28,17 @@ func (a *actor) carryOut(o *orders) (tell func()) {
 	}
 }
 
-// applyAffiliations is applyLists and what is told at once.
+// applyAffiliations is applyLists and telling at once, without invitations.
 func (a *actor) applyAffiliations(changes []room.AffiliationChange, actor room.Actor) {
-	a.applyLists(changes, actor)()
+	a.applyLists(changes, actor, false)()
 }
 
-func (a *actor) applyLists(changes []room.AffiliationChange, actor room.Actor) (tell func()) {
-	invited := a.newMembers(changes)
+// applyLists applies changes of the lists; with invite, people who have become members by them are invited.
+func (a *actor) applyLists(changes []room.AffiliationChange, actor room.Actor, invite bool) (tell func()) {
+	var invited []jid.JID
+	if invite {
+		invited = a.newMembers(changes)
+	}
 	effects := a.room.Apply(changes)
 	if len(changes) > 0 {
 		a.room.Version++

@@ -3,6 +3,7 @@ package muc
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -132,7 +133,10 @@ func (m *Module) Register(r *module.Registrar) error {
 		}
 	}
 	r.Disco(Scope, discoSource{m})
-	r.Deps.Events.C2S.Closed.On(event.After, "muc", m.sessionClosed)
+	c2s := &r.Deps.Events.C2S
+	c2s.Closed.On(event.After, "muc", m.sessionClosed)
+	c2s.Saving.On(event.Record, "muc", m.saving)
+	c2s.Restored.On(event.After, "muc", m.restored)
 	r.Provide(m)
 	return nil
 }
@@ -152,11 +156,26 @@ func (m *Module) Start(ctx context.Context) error {
 	return m.sweepTemporary(ctx)
 }
 
-// Stop ends the timers of the rooms. What is under way is finished by the committer.
-func (m *Module) Stop(context.Context) error {
+// Stop tells the occupants of other servers and ends the timers of the rooms. What is under way is finished by the committer.
+func (m *Module) Stop(ctx context.Context) error {
 	m.stopped.Store(true)
-	m.rooms.each(func(a *actor) { a.q.Post(a.stopTimers) })
-	return nil
+	var wait sync.WaitGroup
+	m.rooms.each(func(a *actor) {
+		wait.Add(1)
+		a.q.Post(func() {
+			defer wait.Done()
+			a.shutDown()
+			a.stopTimers()
+		})
+	})
+	done := make(chan struct{})
+	go func() { wait.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("muc: stop: %w", ctx.Err())
+	}
 }
 
 // request is the handler of all iq requests that the table of the framework knows for this scope. They are answered from the room's queue.

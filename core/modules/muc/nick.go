@@ -63,7 +63,7 @@ func (a *actor) renamed(o *room.Occupant, old, nick string) notice {
 func (a *actor) splitNick(in *inbound, o *room.Occupant, nick string) {
 	full, old, role := in.st.From, o.Nick, o.Role
 	n := a.renamed(o, old, nick)
-	n.real = full
+	n.real, n.skip = full, full
 	_, last := a.room.Leave(full)
 	a.hear.valid = false
 	a.tellSelf(n, full)

@@ -173,7 +173,7 @@ func (a *actor) applyConfig(in *inbound, c room.Config, lists []room.Affiliation
 	if a.hist.loaded && c.MaxHistory != old.MaxHistory {
 		a.forgetPast()
 	}
-	tell := a.applyLists(lists, actor)
+	tell := a.applyLists(lists, actor, !actor.Service)
 	a.answer(in, nil)
 	tell()
 	if c.MembersOnly && !old.MembersOnly { // §10.2: status 322

@@ -19,6 +19,7 @@ type notice struct {
 	id   string // for the occupant's own copy only (XEP-0045 §7.2.2)
 	show xmlstream.Fragment
 	real jid.JID // shown to those who may see it; zero: the occupant's
+	skip jid.JID // one more session that is not among the others
 
 	aff     room.Affiliation
 	role    room.Role
@@ -96,7 +97,11 @@ func (a *actor) tellOthers(n notice, role room.Role) {
 	if !a.room.Config.Broadcasts(role) {
 		full, anon = h.mods, nil
 	}
-	full, anon = without(full, n.o.Sessions), without(anon, n.o.Sessions)
+	own := n.o.Sessions
+	if !n.skip.IsZero() {
+		own = append(slices.Clone(own), n.skip)
+	}
+	full, anon = without(full, own), without(anon, own)
 	if plain := n.plain(); plain {
 		c := a.shown(n.o)
 		a.fan(c.full.st, full)

@@ -14,7 +14,10 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
 var update = flag.Bool("update", false, "write what clients receive into the scenarios")
@@ -26,9 +29,9 @@ var update = flag.Bool("update", false, "write what clients receive into the sce
 //	NAME sends: <stanza>       continued on indented lines
 //	NAME receives: <stanza>    everything that the last step leads to, in order for each receiver
 //	NAME closes                her session ends without a word
-//	NAME asks: JID [NODE]      disco#info, answered in "receives"
+//	NAME asks: JID [NODE]      disco#info, answered by what she "learns:"
 //	after DURATION             the clock goes on
-//	restart                    the server stops and starts
+//	restart [NAME…]            the server stops and starts, and keeps the sessions that are named
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.scs")
 	if err != nil || len(files) == 0 {
@@ -82,6 +85,19 @@ func diff(want, got string) string {
 	return b.String()
 }
 
+// keptSession is as much of a session as is asked of one that is kept.
+type keptSession struct{ full jid.JID }
+
+func (k keptSession) Info() event.SessionInfo        { return event.SessionInfo{JID: k.full} }
+func (keptSession) Queue() journal.Poster            { return journal.NewQueue(nil) }
+func (keptSession) Send(*stanza.Stanza)              {}
+func (keptSession) SendNonza(*xmlstream.Node)        {}
+func (keptSession) SetFlag(event.Flag, bool)         {}
+func (keptSession) SetPresence(*stanza.Stanza, int8) {}
+func (keptSession) Value(any) any                    { return nil }
+func (keptSession) SetValue(any, any)                {}
+func (keptSession) Close(string, string)             {}
+
 type script struct {
 	w       *world
 	clients map[string]string // name -> full JID
@@ -94,8 +110,7 @@ func (s *script) play(t *testing.T, text string) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
-		if name, rest, ok := strings.Cut(line, " receives:"); ok && !strings.HasPrefix(line, "#") && s.clients[name] != "" || strings.HasPrefix(line, "  ! ") {
-			_ = rest
+		if f := strings.Fields(line); len(f) > 1 && s.clients[f[0]] != "" && (f[1] == "receives:" || f[1] == "learns:") {
 			continue
 		}
 		s.out.WriteString(line + "\n")
@@ -127,8 +142,7 @@ func (s *script) step(t *testing.T, line string) {
 			s.w.addAccount(j.Bare().String())
 		}
 	case word[0] == "restart":
-		s.w.stop()
-		s.w.start()
+		s.restart(t, word[1:])
 	case word[0] == "after":
 		d, err := time.ParseDuration(word[1])
 		if err != nil {
@@ -150,6 +164,25 @@ func (s *script) step(t *testing.T, line string) {
 	}
 }
 
+// restart stops and starts the server; the sessions of the names are kept.
+func (s *script) restart(t *testing.T, names []string) {
+	t.Helper()
+	parts := map[string]map[string][]byte{}
+	for _, name := range names {
+		full := s.clients[name]
+		v := &event.SessionState{Session: keptSession{jid.MustParse(full)}, Parts: map[string][]byte{}}
+		if err := s.w.ev.C2S.Saving.Fire(context.Background(), v); err != nil {
+			t.Fatal(err)
+		}
+		parts[full] = v.Parts
+	}
+	s.w.stop()
+	s.w.start()
+	for full, p := range parts {
+		_ = s.w.ev.C2S.Restored.Fire(context.Background(), &event.SessionState{Session: keptSession{jid.MustParse(full)}, Parts: p})
+	}
+}
+
 func (s *script) ask(t *testing.T, name string, args []string) {
 	t.Helper()
 	node := ""
@@ -157,7 +190,7 @@ func (s *script) ask(t *testing.T, name string, args []string) {
 		node = args[1]
 	}
 	info, ok, err := discoSource{s.w.m}.DiscoInfo(context.Background(), jid.MustParse(s.clients[name]), jid.MustParse(args[0]), node)
-	s.out.WriteString("  ! " + infoLine(info, ok, err) + "\n")
+	s.out.WriteString(strings.TrimSpace(name+" learns: "+infoLine(info, ok, err)) + "\n")
 }
 
 func infoLine(info module.DiscoInfo, ok bool, err error) string {

@@ -1,7 +1,6 @@
 package muc
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,30 +156,4 @@ func (m *Module) newRoom(at jid.JID, c room.Config) (*room.Room, error) {
 	r := room.New(at, c, secret)
 	r.Created = m.d.Clock.Now().UTC().Truncate(time.Millisecond)
 	return r, nil
-}
-
-// sweepTemporary removes the temporary rooms that an earlier run has left: all their occupants are gone with it.
-func (m *Module) sweepTemporary(ctx context.Context) error {
-	for name := range m.hosts {
-		for from := ""; ; {
-			rows, err := m.d.Store.Table(tableTemporary).Range(ctx, name, from, "", 100, false)
-			if err != nil {
-				return fmt.Errorf("muc: start: temporary rooms: %w", err)
-			}
-			for _, row := range rows {
-				at, err := jid.Parse(row.Key)
-				if err != nil {
-					return fmt.Errorf("muc: start: temporary room: %w", err)
-				}
-				u := journal.NewUnit(journal.RoomLane(row.Key))
-				dropRoom(u, at)
-				m.d.Journal.Submit(u)
-				from = row.Key + "\x00"
-			}
-			if len(rows) < 100 {
-				break
-			}
-		}
-	}
-	return nil
 }

@@ -62,7 +62,9 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.ev = event.NewCatalogue()
-	w.ev.OnPanic = func(point, who string, v any, stack []byte) { w.t.Errorf("panic at %s in %s: %v\n%s", point, who, v, stack) }
+	w.ev.OnPanic = func(point, who string, v any, stack []byte) {
+		w.t.Errorf("panic at %s in %s: %v\n%s", point, who, v, stack)
+	}
 	w.net.journal = w.com
 	reg := module.NewRegistry()
 	deps := module.Deps{Log: slog.New(slog.NewTextHandler(w.logs, nil)), Clock: w.clock, Rand: &counterRand{}, Store: store, Journal: w.com,
@@ -335,11 +337,11 @@ func (n *network) Get(_ context.Context, full jid.JID) (event.SessionInfo, bool)
 func (n *network) Deliver(_ context.Context, full jid.JID, st *stanza.Stanza) bool {
 	return n.deliver(st, full)
 }
-func (n *network) Count() int                                                { return 0 }
-func (n *network) Close(context.Context, jid.JID, string, string) int        { return 0 }
-func (n *network) Domains() []string                                         { return []string{"example.org"} }
-func (n *network) IsLocal(d string) bool                                     { return d == "example.org" || n.m.hosts[d] != nil }
-func (n *network) IsAccountDomain(d string) bool                             { return d == "example.org" }
+func (n *network) Count() int                                         { return 0 }
+func (n *network) Close(context.Context, jid.JID, string, string) int { return 0 }
+func (n *network) Domains() []string                                  { return []string{"example.org"} }
+func (n *network) IsLocal(d string) bool                              { return d == "example.org" || n.m.hosts[d] != nil }
+func (n *network) IsAccountDomain(d string) bool                      { return d == "example.org" }
 
 // testClock stands still until it is told to go on.
 type testClock struct {

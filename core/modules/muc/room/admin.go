@@ -72,16 +72,12 @@ func (r *Room) CheckRole(a Actor, target *Occupant, want Role) error {
 		return nil
 	case a.Role != Moderator && a.Affiliation < Admin:
 		return stanza.NewError(stanza.Forbidden, "only moderators may do this")
-	case want == Moderator || target.Role == Moderator && want != NoRole:
-		if a.Affiliation < Admin { // §9.6, §9.7: moderators are made and unmade by admins
-			return stanza.NewError(stanza.Forbidden, "only admins may do this")
-		}
-	}
-	switch {
 	case want == NoRole && t > a.Affiliation: // §8.2
 		return stanza.NewError(stanza.NotAllowed, "you cannot remove somebody with a higher affiliation")
 	case want != NoRole && want < target.Role && t >= Admin: // §8.4, §9.7: voice and moderation of admins and owners cannot be revoked
 		return stanza.NewError(stanza.NotAllowed, "this cannot be taken from an admin or owner")
+	case (want == Moderator || target.Role == Moderator && want != NoRole) && a.Affiliation < Admin: // §9.6, §9.7
+		return stanza.NewError(stanza.Forbidden, "only admins may make and unmake moderators")
 	case want == Visitor && target.Role == Participant && t > None && t >= a.Affiliation: // §8.4
 		return stanza.NewError(stanza.NotAllowed, "you cannot revoke the voice of somebody with your own or a higher affiliation")
 	}
