@@ -252,7 +252,7 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-func sortedKeys(m map[string]any) []string {
+func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
@@ -261,17 +261,11 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
-// suggest names a known key that differs by little.
+// suggest names a known key that is nearly the same.
 func suggest(name string, known map[string]bool) string {
 	fold := func(s string) string { return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(s)) }
-	for _, k := range slices.Sorted(func(yield func(string) bool) {
-		for k := range known {
-			if !yield(k) {
-				return
-			}
-		}
-	}) {
-		if fold(k) == fold(name) || strings.HasPrefix(fold(k), fold(name)) || strings.HasPrefix(fold(name), fold(k)) {
+	for _, k := range sortedKeys(known) {
+		if strings.HasPrefix(fold(k), fold(name)) || strings.HasPrefix(fold(name), fold(k)) {
 			return ", did you mean " + k + "?"
 		}
 	}
