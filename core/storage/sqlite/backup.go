@@ -3,11 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Backup implements storage.Store. The copy is first made beside the database (VACUUM INTO: one consistent state, compact, commits go on), so
@@ -51,17 +51,17 @@ func (r readerWithContext) Read(p []byte) (int, error) {
 
 // Check reads the whole database and returns an error that wraps ErrCorrupt and names the first damages.
 func (s *Store) Check(ctx context.Context) error {
-	var found []error
+	var found []string
 	err := s.readers.read(ctx, func(c *conn) error {
 		return c.query(ctx, `PRAGMA integrity_check(10)`, func(row []driver.Value) error {
 			if line := text(row[0]); line != "ok" {
-				found = append(found, errors.New(line))
+				found = append(found, line)
 			}
 			return nil
 		})
 	})
 	if err == nil && len(found) > 0 {
-		err = fmt.Errorf("%w: %w", ErrCorrupt, errors.Join(found...))
+		err = fmt.Errorf("%w: %s", ErrCorrupt, strings.Join(found, "; "))
 	}
 	return s.readError("check", err)
 }

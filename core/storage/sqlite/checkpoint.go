@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"sync"
 )
 
@@ -16,6 +15,7 @@ type checkpointer struct {
 	page int64
 
 	wake chan struct{}
+	quit chan struct{}
 	done chan struct{}
 	once sync.Once
 	err  error // of closing
@@ -28,9 +28,9 @@ func startCheckpointer(ctx context.Context, s *Store, from *connector) (*checkpo
 	}
 	v, _, err := c.one("PRAGMA page_size")
 	if err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, first(err, c.close())
 	}
-	k := &checkpointer{s: s, c: c, page: integer(v), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	k := &checkpointer{s: s, c: c, page: integer(v), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	go k.run()
 	return k, nil
 }
@@ -43,10 +43,10 @@ func (k *checkpointer) kick() {
 	}
 }
 
-// stop ends the goroutine. Nobody commits any more.
+// stop ends the goroutine.
 func (k *checkpointer) stop() error {
 	k.once.Do(func() {
-		close(k.wake)
+		close(k.quit)
 		<-k.done
 		k.err = k.c.close()
 	})
@@ -56,7 +56,12 @@ func (k *checkpointer) stop() error {
 func (k *checkpointer) run() {
 	defer close(k.done)
 	failing := false
-	for range k.wake {
+	for {
+		select {
+		case <-k.wake:
+		case <-k.quit:
+			return
+		}
 		err := k.round()
 		if err != nil && !failing {
 			k.s.log.Error("sqlite: checkpoint failed; the WAL grows until it succeeds", "error", explain("checkpoint", k.s.dir, err))

@@ -179,7 +179,7 @@ func (c *conn) query(ctx context.Context, query string, each func(row []driver.V
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return errors.Join(err, rows.Close())
+	return first(err, rows.Close())
 }
 
 // one returns the first column of the first row, and whether there was a row.

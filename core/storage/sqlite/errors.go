@@ -87,11 +87,21 @@ func (s *Store) unavailable(err error) error {
 	return fmt.Errorf("%w: %w", journal.ErrUnavailable, explain("commit", s.dir, err))
 }
 
+// first returns the first error that is one: what failed, not what failed because of it, in one line.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return first(d.Sync(), d.Close())
 }

@@ -63,7 +63,7 @@ func (p *pool) snapshot(ctx context.Context, fn func(c *conn) error) error {
 		}
 		err := fn(c)
 		_, end := c.exec("COMMIT")
-		return errors.Join(err, end)
+		return first(err, end)
 	})
 }
 
@@ -82,5 +82,5 @@ func (p *pool) close() error {
 			errs = append(errs, c.close())
 		}
 	}
-	return errors.Join(errs...)
+	return first(errs...)
 }

@@ -79,7 +79,7 @@ func receive(ctx context.Context, path string, from io.Reader) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	return first(err, f.Close())
 }
 
 // checkBackup reads the whole file and makes sure that it is ours and not too new.
@@ -94,7 +94,7 @@ func checkBackup(ctx context.Context, path string) error {
 	}
 	err = verify(c)
 	// The connection is the last: closing it removes the WAL that opening made.
-	return errors.Join(err, c.close())
+	return first(err, c.close())
 }
 
 func verify(c *conn) error {
@@ -147,5 +147,5 @@ func foldWAL(ctx context.Context, path string) error {
 		return err
 	}
 	_, err = c.exec("PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(err, c.close())
+	return first(err, c.close())
 }

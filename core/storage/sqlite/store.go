@@ -167,7 +167,7 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	retries := newRetries()
 	if s.w, err = newWriter(c, retries, s.o.Clock); err != nil {
-		return errors.Join(err, c.close())
+		return first(err, c.close())
 	}
 	s.readers = newPool(rc, s.o.Readers)
 	if s.check, err = startCheckpointer(ctx, s, rc); err != nil {
@@ -202,5 +202,5 @@ func (s *Store) release() error {
 	if s.lockFile != nil {
 		errs = append(errs, s.lockFile.Close())
 	}
-	return explain("close", s.dir, errors.Join(errs...))
+	return explain("close", s.dir, first(errs...))
 }

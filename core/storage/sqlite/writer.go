@@ -44,7 +44,7 @@ func (w *writer) close() error {
 	}
 	w.closed = true
 	_, err := w.c.exec("PRAGMA wal_checkpoint(TRUNCATE)")
-	return errors.Join(err, w.c.close())
+	return first(err, w.c.close())
 }
 
 // errCareful: something came up in a group that was not expected; it is rolled back and done again with a savepoint around each unit.
