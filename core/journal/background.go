@@ -87,6 +87,7 @@ func (c *Committer) hand(u *Unit) (outcome error, ok bool) {
 		u.finish(ErrStopped)
 		return nil, false
 	}
+	u.seal()
 	c.slice = u
 	c.wake.Signal()
 	c.mu.Unlock()

@@ -23,7 +23,7 @@ func accountArgs(a storage.Account) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: account: %w", err)
 	}
-	return []any{a.JID, domainOf(a.JID), credentials, flag(a.Admin), flag(a.Disabled), millis(a.Created), millis(a.LastSeen)}, nil
+	return []any{a.JID, domainOf(a.JID), credentials, bit(a.Admin), bit(a.Disabled), millis(a.Created), millis(a.LastSeen)}, nil
 }
 
 func createAccount(b *batch, op storage.CreateAccount) error {

@@ -4,7 +4,7 @@ import "github.com/viaduct-xmpp/viaduct/core/storage"
 
 func roomArgs(r storage.RoomRow) []any {
 	return []any{
-		r.JID, r.Service, flag(r.Public), r.Name, nullable(r.Config), nullable(r.Subject), nullable(r.Secret), millis(r.Created), r.Version,
+		r.JID, r.Service, bit(r.Public), r.Name, nullable(r.Config), nullable(r.Subject), nullable(r.Secret), millis(r.Created), r.Version,
 	}
 }
 

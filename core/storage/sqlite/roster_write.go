@@ -27,7 +27,7 @@ func putRosterItem(b *batch, op storage.PutRosterItem) error {
 		VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, groups = excluded.groups,
 		subscription = excluded.subscription, ask = excluded.ask, approved = excluded.approved, pending_in = excluded.pending_in,
 		listed = excluded.listed, version = excluded.version`,
-		op.Owner, it.Contact, it.Name, groups, it.Subscription, flag(it.Ask), flag(it.Approved), nullable(it.PendingIn), flag(it.Listed), it.Version)
+		op.Owner, it.Contact, it.Name, groups, it.Subscription, bit(it.Ask), bit(it.Approved), nullable(it.PendingIn), bit(it.Listed), it.Version)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func putSession(b *batch, op storage.PutSession) error {
 	_, err := b.c.exec(`INSERT INTO session(id, jid, node, epoch, h_in, h_out, clean, expires, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET jid = excluded.jid, node = excluded.node, epoch = excluded.epoch, h_in = excluded.h_in,
 		h_out = excluded.h_out, clean = excluded.clean, expires = excluded.expires, state = excluded.state`,
-		r.ID, r.JID, r.Node, int64(r.Epoch), int64(r.HIn), int64(r.HOut), flag(r.Clean), millis(r.Expires), nullable(r.State))
+		r.ID, r.JID, r.Node, int64(r.Epoch), int64(r.HIn), int64(r.HOut), bit(r.Clean), millis(r.Expires), nullable(r.State))
 	return err
 }
 

@@ -47,7 +47,7 @@ func millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-func flag(b bool) int64 {
+func bit(b bool) int64 {
 	if b {
 		return 1
 	}
