@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -81,12 +80,11 @@ type Conn struct {
 	deadline readDeadline
 	rate     bucket
 
-	closing  sync.Once
-	closed   chan struct{}
-	closeErr error
-	onClose  func(*Conn)
-	users    atomic.Int32 // the owner and the goroutines of Go
-	group    *sync.WaitGroup
+	ending  atomic.Bool
+	closed  chan struct{}
+	onClose func(*Conn)
+	users   atomic.Int32 // the owner and the goroutines of Go
+	onEnd   func()       // after the last of them
 }
 
 // NewConn takes a connected socket over.
@@ -244,21 +242,26 @@ func (c *Conn) Close() error { return c.end(true) }
 func (c *Conn) Abort() { _ = c.end(false) }
 
 func (c *Conn) end(notify bool) error {
-	c.closing.Do(func() {
-		close(c.closed)
-		if t := c.tls.Load(); t != nil && notify {
-			c.closeErr = t.Close()
-		} else {
-			c.closeErr = c.raw.Close()
+	if !c.ending.CompareAndSwap(false, true) {
+		if !notify {
+			_ = c.raw.Close() // the first one may be in close_notify
 		}
-		if c.onClose != nil {
-			c.onClose(c)
-		}
-	})
-	if !notify {
-		_ = c.raw.Close() // somebody may be in close_notify
+		return nil
 	}
-	return c.closeErr
+	close(c.closed)
+	if c.onClose != nil {
+		defer c.onClose(c)
+	}
+	var err error
+	if t := c.tls.Load(); t != nil && notify {
+		err = t.Close()
+	} else {
+		err = c.raw.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("transport: close: %w", err)
+	}
+	return nil
 }
 
 // Done is closed when the connection has been closed on this side.
@@ -266,15 +269,20 @@ func (c *Conn) Done() <-chan struct{} { return c.closed }
 
 // Go runs f on a new goroutine that belongs to the connection. Listeners.Stop
 // waits for it, and an accepted connection is closed when Serve and all such
-// goroutines have ended. A panic in f ends the connection, not the server.
-// Whoever does a TLS handshake should go on in a new goroutine, whose stack is
-// small.
-func (c *Conn) Go(f func()) {
-	c.users.Add(1)
-	if c.group != nil {
-		c.group.Add(1)
+// goroutines have ended; from then on f is not run and Go gives false. A panic
+// in f ends the connection, not the server. Whoever does a TLS handshake should
+// go on in a new goroutine, whose stack is small.
+func (c *Conn) Go(f func()) bool {
+	for {
+		n := c.users.Load()
+		if n == 0 {
+			return false
+		}
+		if c.users.CompareAndSwap(n, n+1) {
+			go c.run(f)
+			return true
+		}
 	}
-	go c.run(f)
 }
 
 func (c *Conn) run(f func()) {
@@ -288,11 +296,12 @@ func (c *Conn) leave() {
 		c.opts.Log.Error("panic in a connection", "panic", r, "remote", c.RemoteIP(), "stack", string(debug.Stack()))
 		c.Abort()
 	}
-	if c.users.Add(-1) == 0 {
-		_ = c.Close()
+	if c.users.Add(-1) > 0 {
+		return
 	}
-	if c.group != nil {
-		c.group.Done()
+	_ = c.Close()
+	if c.onEnd != nil {
+		c.onEnd()
 	}
 }
 

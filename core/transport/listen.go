@@ -55,7 +55,7 @@ type Listeners struct {
 	perIP  map[netip.Prefix]int
 	limit  int
 	accept sync.WaitGroup // accept loops
-	group  sync.WaitGroup // goroutines of connections
+	group  sync.WaitGroup // connections with a goroutine
 
 	accepted, refused, handshakes, errors atomic.Int64
 }
@@ -254,7 +254,7 @@ func (l *Listeners) admit(nc net.Conn, spec Spec) {
 		return
 	}
 	c := newConn(nc, &l.opts.ConnOptions)
-	c.group, c.onClose = &l.group, l.forget
+	c.onClose, c.onEnd = l.forget, l.group.Done
 	l.conns[c] = from
 	l.perIP[from]++
 	l.group.Add(1)

@@ -51,7 +51,9 @@ func (w *Writer) Wake() {
 				return
 			}
 		case w.state.CompareAndSwap(s, s|writing):
-			w.conn.Go(w.start)
+			if !w.conn.Go(w.start) { // the connection has ended
+				w.finish()
+			}
 			return
 		}
 	}
@@ -76,10 +78,8 @@ func (w *Writer) Stop(ctx context.Context) error {
 func (w *Writer) run() {
 	idle := false
 	defer func() {
-		if !idle { // stopped, failed or panicked: there is no next one
-			w.state.Or(stopped)
-			w.state.And(^writing)
-			close(w.ended)
+		if !idle { // stopped, failed or panicked
+			w.finish()
 		}
 	}()
 	for {
@@ -103,6 +103,13 @@ func (w *Writer) run() {
 			return
 		}
 	}
+}
+
+// finish ends the last goroutine: none is started after it.
+func (w *Writer) finish() {
+	w.state.Or(stopped)
+	w.state.And(^writing)
+	close(w.ended)
 }
 
 // flush writes until the source is empty.
