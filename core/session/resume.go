@@ -185,6 +185,9 @@ func (m *Manager) detach(s *Session, l Link, condition, text string) {
 		return
 	}
 	if s.sm == nil || !s.sm.active || !s.sm.resumable {
+		if l != nil {
+			s.link = nil // nothing can be said on it any more
+		}
 		s.mu.Unlock()
 		m.finish(s, condition, text, "connection lost")
 		return
