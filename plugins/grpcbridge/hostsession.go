@@ -170,23 +170,21 @@ func (s *hostSession) deliver() {
 }
 
 func (s *hostSession) hand(b *pb.Batch) {
-	first := b.GetFirst()
-	count := uint64(max(len(b.GetEvents()), 1))
 	s.mu.Lock()
 	stale := b.GetEpoch() != s.epoch
 	s.mu.Unlock()
 	if stale {
-		s.settle(first, count, nil, &sdk.Error{Code: sdk.CodeUnavailable, Temporary: true, Text: "an earlier batch failed"})
+		s.settle(b, nil, &sdk.Error{Code: sdk.CodeUnavailable, Temporary: true, Text: "an earlier batch failed"})
 		return
 	}
 	batch, at, problems := s.decode(b)
 	if len(problems) == len(b.GetEvents()) && len(batch.Cursors) == 0 && len(problems) > 0 {
-		s.settle(first, count, problems, nil)
+		s.settle(b, problems, nil)
 		return
 	}
 	ticket, err := s.host.DeliverAsync(s.ctx, batch)
 	if err != nil {
-		s.settle(first, count, nil, err)
+		s.settle(b, nil, err)
 		return
 	}
 	ticket.Then(func(r sdk.Receipt, err error) {
@@ -196,7 +194,7 @@ func (s *hostSession) hand(b *pb.Batch) {
 			}
 			problems = append(problems, &pb.EventProblem{Number: at[p.Index], Outcome: pb.Outcome(p.Outcome), Text: validUTF8(p.Text)})
 		}
-		s.settle(first, count, problems, err)
+		s.settle(b, problems, err)
 	})
 }
 
@@ -228,13 +226,17 @@ func (s *hostSession) decode(b *pb.Batch) (batch sdk.Batch, at []uint64, problem
 	return batch, at, problems
 }
 
-// settle answers a batch and gives its room back. Every failure begins an epoch:
-// what the plugin sent before it knew is failed as well.
-func (s *hostSession) settle(first, count uint64, problems []*pb.EventProblem, err error) {
+// settle answers a batch and gives its room back. The first failure of an epoch
+// begins the next: what the plugin sent before it knew is failed as well, and
+// that begins nothing, or a plugin that sends ahead would never catch up.
+func (s *hostSession) settle(b *pb.Batch, problems []*pb.EventProblem, err error) {
+	first, count := b.GetFirst(), uint64(max(len(b.GetEvents()), 1))
 	s.mu.Lock()
 	s.released += count
 	if err != nil {
-		s.epoch++
+		if b.GetEpoch() == s.epoch {
+			s.epoch++
+		}
 		s.failures = append(s.failures, &pb.BatchFailure{First: first, Error: toPBError(err), Epoch: s.epoch})
 	} else {
 		s.acks.add(first, first+count-1)

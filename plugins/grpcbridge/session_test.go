@@ -85,52 +85,90 @@ func TestAcksMayComeInAnyOrder(t *testing.T) {
 }
 
 // What the gateway has not made durable must not be acknowledged, and nothing
-// after a failure may get through before the bridge knows of it.
+// that was sent before the bridge knew of it may get through.
 func TestNothingOvertakesAFailure(t *testing.T) {
 	host := newFakeHost()
-	fail := true
+	var open []*sdk.Ticket
+	host.settle = func(_ sdk.Batch, tk *sdk.Ticket) { open = append(open, tk) }
+	s := newHostSession(t.Context(), testCodec(t), host, discard(), 0)
+	next := uint64(1)
+	hand := func(epoch uint64) {
+		t.Helper()
+		m, err := s.codec.event(message(fmt.Sprint("e", next)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.hand(&pb.Batch{First: next, Epoch: epoch, Events: []*pb.Event{m}})
+		next++
+	}
+	failures := func() (numbers []uint64, epoch uint64) {
+		f, _ := s.frame()
+		for _, x := range f.GetFailures() {
+			numbers, epoch = append(numbers, x.GetFirst()), max(epoch, x.GetEpoch())
+		}
+		return numbers, epoch
+	}
+	hand(0)
+	hand(0)
+	hand(0)
+	open[1].Settle(sdk.Receipt{}, sdk.RetryAfter(time.Second, errors.New("disk full")))
+	open[2].Settle(sdk.Receipt{}, sdk.RetryAfter(time.Second, errors.New("disk full"))) // the gateway fails what follows, too
+	open[0].Settle(sdk.Receipt{}, nil)
+	hand(0) // sent ahead: never reaches the gateway
+	hand(0)
+	if got, epoch := failures(); !slices.Equal(got, []uint64{2, 3, 4, 5}) || epoch != 1 {
+		t.Fatalf("failures %v, epoch %d", got, epoch)
+	}
+	hand(0) // sent ahead as well, and still no new epoch
+	hand(1) // again, now that it is known
+	if got, epoch := failures(); !slices.Equal(got, []uint64{6}) || epoch != 1 {
+		t.Fatalf("failures %v, epoch %d", got, epoch)
+	}
+	open[3].Settle(sdk.Receipt{}, nil)
+	if got := host.ids(); !slices.Equal(got, []string{"e1", "e2", "e3", "e7"}) {
+		t.Fatal(got)
+	}
+}
+
+// The bridge learns of the failure, delivers again in order, and all is well.
+func TestDeliveringAgain(t *testing.T) {
+	host := newFakeHost()
+	failed := false
 	host.refuse = func(b sdk.Batch) error {
-		if fail && b.Events[0].Head().ID == "b1" {
-			fail = false
-			return sdk.RetryAfter(time.Second, errors.New("disk full"))
+		if !failed && b.Events[0].Head().ID == "b5" {
+			failed = true
+			return sdk.RetryAfter(0, errors.New("disk full"))
 		}
 		return nil
 	}
 	r := newRig(t, rigOptions{host: host})
-	// All three are on their way before the first answer is read: the session's
-	// queue is filled while its reader cannot run.
-	session := r.server.session
 	var tickets []*sdk.Ticket
-	session.mu.Lock()
-	epoch := session.epoch
-	session.mu.Unlock()
-	for i := range 3 {
-		ticket, err := session.deliver(t.Context(), sdk.Batch{Events: []sdk.Event{message(fmt.Sprint("b", i))}})
+	var want []string
+	for i := range 50 { // sent ahead, without a look at the answers
+		want = append(want, fmt.Sprint("b", i))
+		ticket, err := r.remote.DeliverAsync(t.Context(), sdk.Batch{Events: []sdk.Event{message(want[i])}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		tickets = append(tickets, ticket)
 	}
-	if _, err := tickets[0].Wait(t.Context()); err != nil {
-		t.Fatal(err)
+	first := -1
+	for i, ticket := range tickets {
+		if _, err := ticket.Wait(t.Context()); err != nil && first < 0 {
+			first = i
+		}
 	}
-	if _, err := tickets[1].Wait(t.Context()); codeOf(err) != sdk.CodeRateLimited {
-		t.Fatal(err)
+	if first != 5 {
+		t.Fatalf("the first failure is %d", first)
 	}
-	_, err := tickets[2].Wait(t.Context())
-	session.mu.Lock()
-	knew := session.epoch != epoch && err == nil
-	session.mu.Unlock()
-	if err == nil && !knew {
-		t.Fatal("a batch overtook a failed one")
-	}
-	for i := 1; i < 3; i++ {
-		if _, err := r.remote.Deliver(t.Context(), sdk.Batch{Events: []sdk.Event{message(fmt.Sprint("b", i))}}); err != nil {
+	for i := first; i < 50; i++ {
+		if _, err := r.remote.Deliver(t.Context(), sdk.Batch{Events: []sdk.Event{message(want[i])}}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	// By the time it knew, some later ones may have got through: the last of each is in order.
 	got := r.host.ids()
-	if got[0] != "b0" || got[len(got)-2] != "b1" || got[len(got)-1] != "b2" {
+	if got[4] != "b4" || !slices.Equal(got[len(got)-45:], want[5:]) {
 		t.Fatal(got)
 	}
 }
@@ -411,177 +449,5 @@ func TestSubmitGivesUpWithItsContext(t *testing.T) {
 	}
 	if _, err := sdk.Handle(t.Context(), r.client, sendOp("3", "r")); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// rawPlugin is a plugin of another author: its session is what the test makes it.
-type rawPlugin struct {
-	pb.UnimplementedBridgeServer
-	session func(stream grpc.BidiStreamingServer[pb.HostFrame, pb.PluginFrame]) error
-}
-
-func (p *rawPlugin) Hello(context.Context, *pb.HelloRequest) (*pb.HelloReply, error) {
-	c, err := newCodec()
-	if err != nil {
-		return nil, err
-	}
-	return &pb.HelloReply{Info: encode[pb.Info](c, fakeInfo())}, nil
-}
-
-func (p *rawPlugin) Start(context.Context, *pb.Resume) (*pb.Status, error) { return &pb.Status{}, nil }
-
-func (p *rawPlugin) Session(stream grpc.BidiStreamingServer[pb.HostFrame, pb.PluginFrame]) error {
-	return p.session(stream)
-}
-
-func (p *rawPlugin) Signals(stream grpc.BidiStreamingServer[pb.SignalFrame, pb.SignalFrame]) error {
-	<-stream.Context().Done()
-	return nil
-}
-
-func (p *rawPlugin) Calls(stream grpc.BidiStreamingServer[pb.CallReply, pb.Call]) error {
-	<-stream.Context().Done()
-	return nil
-}
-
-func startRaw(t *testing.T, host sdk.Host, session func(grpc.BidiStreamingServer[pb.HostFrame, pb.PluginFrame]) error) *Client {
-	t.Helper()
-	conn, _ := serveInProcess(t, &rawPlugin{session: session})
-	c, err := NewClient(t.Context(), conn, ClientOptions{SocketDir: socketDir(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	if err := c.Start(t.Context(), host, sdk.Resume{}); err != nil && !errors.Is(err, sdk.ErrSessionLost) {
-		t.Fatal(err) // the session of a plugin that cheats may be over by now
-	}
-	return c
-}
-
-func TestAPluginThatBreaksTheProtocolLosesItsSession(t *testing.T) {
-	event := func() *pb.Event {
-		return &pb.Event{Head: &pb.EventHeader{Id: "x"}, Kind: &pb.Event_Message{Message: &pb.Message{}}}
-	}
-	flood := &pb.PluginFrame{}
-	for i := range uint64(2000) { // more than the window of 1024
-		flood.Batches = append(flood.Batches, &pb.Batch{First: i + 1, Events: []*pb.Event{event()}})
-	}
-	for name, frame := range map[string]*pb.PluginFrame{
-		"a hole in the numbers":   {Batches: []*pb.Batch{{First: 2, Events: []*pb.Event{event()}}}},
-		"a number twice":          {Batches: []*pb.Batch{{First: 1}, {First: 1}}},
-		"a flood over the window": flood,
-		"a result nobody asked":   {Results: []*pb.OpResult{{Number: 1}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			host := newFakeHost()
-			host.settle = func(sdk.Batch, *sdk.Ticket) {} // nothing is ever settled
-			c := startRaw(t, host, func(stream grpc.BidiStreamingServer[pb.HostFrame, pb.PluginFrame]) error {
-				if _, err := stream.Recv(); err != nil { // the first window
-					return err
-				}
-				_ = stream.Send(frame)
-				<-stream.Context().Done()
-				return nil
-			})
-			<-c.Done()
-			if codeOf(c.Err()) != sdk.CodeProtocol {
-				t.Fatal(c.Err())
-			}
-		})
-	}
-}
-
-func TestEventsOfANewerPlugin(t *testing.T) {
-	acks := make(chan *pb.HostFrame, 10)
-	host := newFakeHost()
-	host.settle = func(b sdk.Batch, tk *sdk.Ticket) {
-		var r sdk.Receipt
-		for i, e := range b.Events {
-			if _, ok := e.(*sdk.UnknownEvent); ok {
-				r.Problems = append(r.Problems, sdk.EventProblem{Index: i, Outcome: sdk.OutcomeUnsupported})
-			}
-		}
-		tk.Settle(r, nil)
-	}
-	startRaw(t, host, func(stream grpc.BidiStreamingServer[pb.HostFrame, pb.PluginFrame]) error {
-		first, err := stream.Recv()
-		if err != nil || first.GetAcceptEventsTo() < sdk.MaxBatch {
-			return fmt.Errorf("first frame %v, %w", first, err)
-		}
-		err = stream.Send(&pb.PluginFrame{Batches: []*pb.Batch{{First: 1, Events: []*pb.Event{
-			{Head: &pb.EventHeader{Id: "bad\x01"}, Kind: &pb.Event_Message{Message: &pb.Message{}}},
-			{Head: &pb.EventHeader{Id: "new"}},
-			{Head: &pb.EventHeader{Id: "good"}, Kind: &pb.Event_Message{Message: &pb.Message{}}},
-		}}}})
-		if err != nil {
-			return err
-		}
-		for {
-			f, err := stream.Recv()
-			if err != nil {
-				return err
-			}
-			acks <- f
-		}
-	})
-	f := <-acks
-	if len(f.GetAcks()) != 1 || f.GetAcks()[0].GetFirst() != 1 || f.GetAcks()[0].GetLast() != 3 {
-		t.Fatalf("acks %v", f.GetAcks())
-	}
-	got := map[uint64]pb.Outcome{}
-	for _, p := range f.GetProblems() {
-		got[p.GetNumber()] = p.GetOutcome()
-	}
-	if want := map[uint64]pb.Outcome{1: pb.Outcome_OUTCOME_REJECTED, 2: pb.Outcome_OUTCOME_UNSUPPORTED}; !reflect.DeepEqual(got, want) {
-		t.Fatalf("problems %v", got)
-	}
-	if ids := host.ids(); !slices.Equal(ids, []string{"new", "good"}) {
-		t.Fatal(ids)
-	}
-}
-
-func TestAHostThatBreaksTheProtocol(t *testing.T) {
-	op := &pb.Op{Head: &pb.OpHeader{Id: "o"}, Kind: &pb.Op_Send{Send: &pb.SendMessage{}}}
-	for name, frame := range map[string]*pb.HostFrame{
-		"an ack for what was never sent": {Acks: []*pb.NumberRange{{First: 1, Last: 1 << 60}}},
-		"an ack backwards":               {Acks: []*pb.NumberRange{{First: 2, Last: 1}}},
-		"a hole in the operations":       {Ops: []*pb.NumberedOp{{Number: 2, Op: op}}},
-		"operations over the window":     {Ops: []*pb.NumberedOp{{Number: 1, Op: op}, {Number: 2, Op: op}, {Number: 3, Op: op}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bridge := newFakeBridge()
-			bridge.send = func(ctx context.Context, _ *sdk.SendMessage) (sdk.Delivered, error) {
-				<-ctx.Done()
-				return sdk.Delivered{}, ctx.Err()
-			}
-			r := newRig(t, rigOptions{idle: true, ops: 2, bridge: bridge})
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			stream, err := pb.NewBridgeClient(r.conn).Session(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := stream.Send(frame); err != nil {
-				t.Fatal(err)
-			}
-			<-r.server.lost()
-			if codeOf(context.Cause(r.server.session.ctx)) != sdk.CodeProtocol {
-				t.Fatal(context.Cause(r.server.session.ctx))
-			}
-		})
-	}
-}
-
-func TestStreamsOpenOnce(t *testing.T) {
-	r := newRig(t, rigOptions{})
-	stream, err := pb.NewBridgeClient(r.conn).Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); err == nil || !strings.Contains(err.Error(), "open already") {
-		t.Fatal(err)
-	}
-	if err := r.client.Start(t.Context(), r.host, sdk.Resume{}); err == nil {
-		t.Fatal("started twice")
 	}
 }
