@@ -112,6 +112,7 @@ type rigOptions struct {
 	clock  module.Clock
 	events func(*event.Catalogue)
 	change func(*Options)
+	pipe   bool // connections in memory, for the tests that make time pass
 }
 
 func newRig(t testing.TB, o rigOptions) *rig {
@@ -150,10 +151,13 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	r.server, err = New(opts)
 	check(t, err)
 	check(t, r.sessions.Restore(t.Context()))
+	t.Cleanup(r.stop)
+	if o.pipe {
+		return r
+	}
 	r.listeners = transport.NewListeners(transport.Options{PerIP: -1})
 	check(t, r.listeners.Listen(t.Context(), transport.Spec{Key: "c2s", Addrs: []string{"127.0.0.1:0"}, Serve: r.server.Serve}))
 	check(t, r.listeners.Listen(t.Context(), transport.Spec{Key: "c2s_tls", Addrs: []string{"127.0.0.1:0"}, TLS: certs.Config(tlscert.C2SDirect), Serve: r.server.Serve}))
-	t.Cleanup(r.stop)
 	return r
 }
 
@@ -170,6 +174,9 @@ func (r *rig) stop() {
 	}
 	if err := r.server.Stop(ctx); err != nil {
 		r.t.Error("stop streams:", err)
+	}
+	if r.listeners == nil {
+		return
 	}
 	if err := r.listeners.Stop(ctx); err != nil {
 		r.t.Error("stop listeners:", err)
@@ -202,8 +209,17 @@ const patience = 20 * time.Second
 
 func (r *rig) dial(key string) *peer {
 	r.t.Helper()
-	conn, err := net.Dial("tcp", r.listeners.Addrs(key)[0].String())
-	check(r.t, err)
+	var conn net.Conn
+	if r.listeners == nil {
+		ours, theirs := net.Pipe()
+		served := transport.NewConn(theirs, transport.ConnOptions{})
+		served.Go(func() { r.server.Serve(context.Background(), served) })
+		conn = ours
+	} else {
+		var err error
+		conn, err = net.Dial("tcp", r.listeners.Addrs(key)[0].String())
+		check(r.t, err)
+	}
 	p := &peer{t: r.t, conn: conn, dec: xmlstream.NewDecoder(xmlstream.Maximum), buf: make([]byte, 64<<10)}
 	r.t.Cleanup(func() { _ = conn.Close() })
 	return p
