@@ -27,13 +27,21 @@ func (p *program) addCommands(root *cobra.Command) {
 		for i := range words[:len(words)-1] {
 			name := strings.Join(words[:i+1], " ")
 			if groups[name] == nil {
-				groups[name] = &cobra.Command{Use: words[i], Short: appliance.GroupDoc(name)}
+				groups[name] = &cobra.Command{Use: words[i], Short: appliance.GroupDoc(name), Args: cobra.ArbitraryArgs, RunE: group}
 				parent.AddCommand(groups[name])
 			}
 			parent = groups[name]
 		}
 		parent.AddCommand(p.command(c, words[len(words)-1]))
 	}
+}
+
+// group is run where the rest of a command's name is missing or wrong.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("there is no command %q; see %s --help", cmd.CommandPath()+" "+args[0], cmd.CommandPath())
+	}
+	return cmd.Help()
 }
 
 func (p *program) command(c *admin.Command, word string) *cobra.Command {
