@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-
 	pb "github.com/viaduct-xmpp/viaduct/plugins/bridgepb"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
