@@ -91,7 +91,9 @@ func (a *actor) splitNick(in *inbound, o *room.Occupant, nick string) {
 // displace makes a puppet give its nick to a person of this server or of another one: people win over puppets.
 func (a *actor) displace(p *room.Occupant) {
 	wanted := p.Nick
-	nick := a.room.FreeNickBut(p, append(slices.Clone(p.Fallbacks), wanted)...)
+	taken := room.Nicks{}
+	taken.Add(wanted)
+	nick := a.room.FreeNick(p.Bare, taken, append(slices.Clone(p.Fallbacks), wanted)...)
 	a.rename(p, nick, "")
 	a.keepNick(p.Bare, wanted, nick)
 }

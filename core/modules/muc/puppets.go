@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -51,7 +50,7 @@ type puppetChange struct {
 // planPuppets decides on nicks, roles and affiliations and adds the rows that are needed for them.
 func (a *actor) planPuppets(u *journal.Unit, changes []event.OccupantChange) ([]puppetChange, error) {
 	out := make([]puppetChange, 0, len(changes))
-	taken := map[string]bool{}
+	taken := room.Nicks{}
 	var lists []room.AffiliationChange
 	for _, c := range changes {
 		p, err := a.planPuppet(u, c, taken)
@@ -69,7 +68,7 @@ func (a *actor) planPuppets(u *journal.Unit, changes []event.OccupantChange) ([]
 
 var errNoPuppet = errors.New("a puppet has a bare address, which is not one of the room's own host")
 
-func (a *actor) planPuppet(u *journal.Unit, c event.OccupantChange, taken map[string]bool) (puppetChange, error) {
+func (a *actor) planPuppet(u *journal.Unit, c event.OccupantChange, taken room.Nicks) (puppetChange, error) {
 	p := puppetChange{OccupantChange: c}
 	if !c.Puppet.IsBare() || c.Puppet.Domain() == a.jid.Domain() || a.m.d.Hosts.IsAccountDomain(c.Puppet.Domain()) {
 		return p, errNoPuppet
@@ -89,7 +88,7 @@ func (a *actor) planPuppet(u *journal.Unit, c event.OccupantChange, taken map[st
 	p.role = role
 	var err error
 	p.nick, err = a.nickFor(u, c, taken)
-	taken[p.nick] = true
+	taken.Add(p.nick)
 	return p, err
 }
 
@@ -101,7 +100,7 @@ type given struct {
 
 // nickFor returns the nick for a puppet: what it was given before for the same wish, else what it wants, else one of its fallbacks. A nick
 // that differs from the wish is kept for ever, so that a puppet is not renamed with every visit.
-func (a *actor) nickFor(u *journal.Unit, c event.OccupantChange, taken map[string]bool) (string, error) {
+func (a *actor) nickFor(u *journal.Unit, c event.OccupantChange, taken room.Nicks) (string, error) {
 	now := a.room.Puppet(c.Puppet)
 	if c.Nick == "" && now != nil {
 		return now.Nick, nil
@@ -110,24 +109,15 @@ func (a *actor) nickFor(u *journal.Unit, c event.OccupantChange, taken map[strin
 	if err != nil {
 		return "", err
 	}
-	wanted := slices.DeleteFunc(append([]string{c.Nick}, c.Fallbacks...), func(n string) bool { return n == "" || taken[n] || !usable(a.jid, n) })
+	wanted := append([]string{c.Nick}, c.Fallbacks...)
 	if kept.Given != "" && kept.Wanted == c.Nick {
 		wanted = append([]string{kept.Given}, wanted...)
 	}
-	nick := a.room.FreeNick(c.Puppet, wanted...)
-	for i := 2; taken[nick]; i++ { // two of one batch that want the same
-		nick = a.room.FreeNick(c.Puppet, fmt.Sprintf("%s %d", c.Nick, i))
-	}
+	nick := a.room.FreeNick(c.Puppet, taken, wanted...)
 	if nick != c.Nick && (kept.Given != nick || kept.Wanted != c.Nick) {
 		a.putNick(u, c.Puppet, given{c.Nick, nick})
 	}
 	return nick, nil
-}
-
-// usable tells whether a nick can be the resource of an address, as it is.
-func usable(at jid.JID, nick string) bool {
-	j, err := at.WithResource(nick)
-	return err == nil && j.Resource() == nick
 }
 
 func (a *actor) keptNick(puppet jid.JID) (given, error) {
@@ -157,7 +147,11 @@ func (a *actor) putNick(u *journal.Unit, puppet jid.JID, g given) {
 func (a *actor) keepNick(puppet jid.JID, wanted, nick string) {
 	u := a.unit()
 	a.putNick(u, puppet, given{wanted, nick})
-	a.m.d.Journal.Submit(u)
+	a.stream(u, func(err error) {
+		if err != nil {
+			a.m.d.Log.Error("the nick of a puppet could not be stored", "room", a.jid.String(), "err", err)
+		}
+	})
 }
 
 // setPuppet carries out a committed change.

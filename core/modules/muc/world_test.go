@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type world struct {
 	m     *Module
 	store *sqlite.Store
 	com   *journal.Committer
+	back  *breakable
 	net   *network
 	clock *testClock
 	ev    *event.Catalogue
@@ -55,7 +57,8 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	w.store = store
-	w.com = journal.New(journal.Options{Backend: store})
+	w.back = &breakable{Backend: store}
+	w.com = journal.New(journal.Options{Backend: w.back})
 	w.com.Start()
 	last, err := store.Messages().LastID(context.Background())
 	if err != nil {
@@ -457,4 +460,29 @@ func (w *world) addAccount(bare string) {
 	if err := <-done; err != nil && err != journal.ErrConflict {
 		w.t.Fatal(err)
 	}
+}
+
+// breakable is a store that can be told to fail.
+type breakable struct {
+	journal.Backend
+	broken atomic.Bool
+	err    error
+}
+
+func (b *breakable) Commit(ctx context.Context, units []*journal.Unit) []error {
+	if !b.broken.Load() {
+		return b.Backend.Commit(ctx, units)
+	}
+	out := make([]error, len(units))
+	for i := range out {
+		out[i] = b.err
+	}
+	return out
+}
+
+// breakStore makes every commit fail until the flag is cleared.
+func (w *world) breakStore(err error) *atomic.Bool {
+	w.back.err = err
+	w.back.broken.Store(true)
+	return &w.back.broken
 }

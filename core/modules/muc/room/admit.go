@@ -2,6 +2,7 @@ package room
 
 import (
 	"crypto/subtle"
+	"strconv"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
@@ -107,38 +108,50 @@ func (r *Room) CheckNick(who jid.JID, nick string) (displaces *Occupant, err err
 	return nil, nil
 }
 
-// FreeNick returns the first of the wanted nicks that a puppet can have, or the first one with a number behind it. who is the puppet's JID.
-func (r *Room) FreeNick(who jid.JID, wanted ...string) string {
-	free := func(n string) bool {
-		if len(n) > maxNick || !visible(n) {
-			return false
-		}
-		if owner, ok := r.reserved[fold(n)]; ok && owner != who.String() {
-			return false
-		}
-		o := r.nicks[fold(n)]
-		return o == nil || o.Bare == who && o.Puppet
-	}
-	base := "guest"
-	for i, n := range wanted {
-		if free(n) {
+// FreeNick returns the first of the wanted nicks that a puppet can have, or the first of them with a number behind it. taken are nicks that are
+// to be given to nobody else, beside those in use. who is the puppet's JID.
+func (r *Room) FreeNick(who jid.JID, taken Nicks, wanted ...string) string {
+	base := ""
+	for _, n := range wanted {
+		if r.free(who, n, taken) {
 			return n
 		}
-		if i == 0 && visible(n) && len(n) <= maxNick-12 {
+		if base == "" && r.possible(n) && len(n) <= maxNick-12 {
 			base = n
 		}
 	}
+	if base == "" {
+		base = "guest"
+	}
 	for i := 2; ; i++ {
-		if n := base + " " + itoa(i); free(n) {
+		if n := base + " " + strconv.Itoa(i); r.free(who, n, taken) {
 			return n
 		}
 	}
 }
 
-// FreeNickBut is FreeNick for a puppet that must give up the nick that it has.
-func (r *Room) FreeNickBut(p *Occupant, wanted ...string) string {
-	old := r.nicks[fold(p.Nick)]
-	r.nicks[fold(p.Nick)] = &Occupant{Nick: p.Nick} // nobody's, and taken
-	defer func() { r.nicks[fold(p.Nick)] = old }()
-	return r.FreeNick(p.Bare, wanted...)
+// possible tells whether a nick can be used at all, as it is.
+func (r *Room) possible(n string) bool {
+	j, err := r.JID.WithResource(n)
+	return err == nil && j.Resource() == n && len(n) <= maxNick && visible(n)
 }
+
+func (r *Room) free(who jid.JID, n string, taken Nicks) bool {
+	if !r.possible(n) || taken.Has(n) {
+		return false
+	}
+	if owner, ok := r.reserved[fold(n)]; ok && owner != who.String() {
+		return false
+	}
+	o := r.nicks[fold(n)]
+	return o == nil || o.Bare == who && o.Puppet
+}
+
+// Nicks is a set of nicks, compared as the room compares them.
+type Nicks map[string]bool
+
+// Add adds a nick.
+func (s Nicks) Add(nick string) { s[fold(nick)] = true }
+
+// Has tells whether a nick is in the set.
+func (s Nicks) Has(nick string) bool { return s[fold(nick)] }

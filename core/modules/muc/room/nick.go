@@ -1,11 +1,6 @@
 package room
 
-import (
-	"strconv"
-	"unicode"
-)
-
-func itoa(i int) string { return strconv.Itoa(i) }
+import "unicode"
 
 // visible tells whether a nick shows something and hides nothing: no control characters, no bidirectional overrides, and at least one character
 // that is not a space or a mark.
