@@ -70,6 +70,9 @@ func (k *checkpointer) run() {
 	}
 }
 
+// shortPasses are made before the writer is held, so that it is held for little more than the syncs.
+const shortPasses = 2
+
 // round looks at the WAL and copies it if there is enough.
 func (k *checkpointer) round() error {
 	frames, copied, err := k.pragma("NOOP")
@@ -81,8 +84,11 @@ func (k *checkpointer) round() error {
 		k.s.stats.checkpoints.Add(1)
 		k.s.stats.checkpointNanos.Add(int64(k.s.o.Clock().Sub(start)))
 	}()
-	if frames, _, err = k.pragma("PASSIVE"); err != nil || frames*k.page < k.s.o.WALLimit {
-		return err
+	// What is committed meanwhile is left for the next pass, which is shorter.
+	for range shortPasses {
+		if frames, copied, err = k.pragma("PASSIVE"); err != nil || frames*k.page < k.s.o.WALLimit {
+			return err
+		}
 	}
 	k.s.w.mu.Lock()
 	defer k.s.w.mu.Unlock()

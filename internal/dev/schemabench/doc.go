@@ -3,7 +3,8 @@
 //
 // It writes messages in groups, each group one transaction in WAL mode with synchronous=FULL, through the same driver calls as the
 // backend, and prints the process's CPU seconds (getrusage, user and system, checkpoints included) per 100,000 messages. It knows
-// nothing of core/storage: every candidate is here as plain SQL, also those that were not chosen.
+// nothing of core/storage but for the last rows, which go through core/storage/sqlite itself: every candidate is here as plain SQL, also
+// those that were not chosen.
 //
 // Goroutines: one that checkpoints, ended before a measurement is read.
 //

@@ -30,7 +30,7 @@ func main() {
 	flag.Int64Var(&s.soft, "soft", 8<<20, "bytes of WAL after which a checkpoint begins")
 	flag.Int64Var(&s.limit, "wal", 32<<20, "bytes of WAL after which the writer waits for its end")
 	flag.Uint64Var(&s.seed, "seed", 1, "of the random draws")
-	names := flag.String("layouts", "all", "layouts, comma-separated")
+	names := flag.String("layouts", "all", "layouts, comma-separated; \"backend\" is core/storage/sqlite itself")
 	keys := flag.String("dedupe", "none", "dedupe variants, comma-separated")
 	pages := flag.String("pages", "4096", "page sizes, comma-separated")
 	flag.Parse()
@@ -70,6 +70,9 @@ func measureAll(s settings, names, keys, pages string) error {
 			}
 		}
 	}
+	if names == "all" || listed(names, "backend") {
+		return measureBackend(s)
+	}
 	return nil
 }
 
@@ -87,7 +90,7 @@ func measure(s settings, l layout, k dedupe, page int) error {
 	if err != nil {
 		return err
 	}
-	w := &workload{s: s, rnd: rand.New(rand.NewPCG(s.seed, 2)), next: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).UnixMilli() << 20}
+	w := newWorkload(s)
 	write := func(total, size int) {
 		for written := 0; written < total; written += size {
 			group := w.group(min(size, total-written))
@@ -103,15 +106,18 @@ func measure(s settings, l layout, k dedupe, page int) error {
 		}
 	}
 	write(s.preload, 4096)
-	w.s.group = s.group
 	cpu, start := cpuSeconds(), time.Now()
 	write(s.messages, s.group)
 	wall := time.Since(start)
 	d.stop()
 	used := cpuSeconds() - cpu
-	per := float64(s.messages) / 100_000
-	fmt.Printf("%-16s %-12s %6d %18.2f %12.0f %12.1f\n", l.name, k.name, page, used/per, float64(s.messages)/wall.Seconds(), float64(d.size())/1e6)
+	report(s, l.name, k.name, page, used, wall, float64(d.size()))
 	return nil
+}
+
+func report(s settings, layout, dedupe string, page int, cpu float64, wall time.Duration, bytes float64) {
+	per := float64(s.messages) / 100_000
+	fmt.Printf("%-16s %-12s %6d %18.2f %12.0f %12.1f\n", layout, dedupe, page, cpu/per, float64(s.messages)/wall.Seconds(), bytes/1e6)
 }
 
 type workload struct {
@@ -119,6 +125,10 @@ type workload struct {
 	rnd  *rand.Rand
 	next int64
 	buf  []message
+}
+
+func newWorkload(s settings) *workload {
+	return &workload{s: s, rnd: rand.New(rand.NewPCG(s.seed, 2)), next: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC).UnixMilli() << 20}
 }
 
 // group draws n messages between two different people each. Ids are consecutive, as in a busy second.
