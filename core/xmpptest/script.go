@@ -14,7 +14,7 @@ import (
 //	alice is alice@example.org/phone   whom the actor alice is; otherwise alice@DOMAIN/alice
 //	alice and bob are friends      each is subscribed to the other's presence; before they connect
 //	alice connects [with sm]       logs in and binds a resource
-//	alice comes online [with sm]   connects, asks for the roster and becomes available
+//	alice comes online [with sm [and acknowledges nothing]]   connects, asks for the roster and becomes available
 //	alice sends: XML
 //	alice receives: XML            the next element; see Vars and match for the patterns
 //	alice receives in any order: XML XML …
@@ -44,6 +44,7 @@ var phrases = []struct {
 	verb string
 	arg  bool
 }{
+	{"comes online with sm and acknowledges nothing", "online-silent", false},
 	{"comes online with sm", "online-sm", false},
 	{"comes online", "online", false},
 	{"connects with sm", "connect-sm", false},

@@ -87,6 +87,9 @@ func (m *Module) local(j jid.JID) bool { return j.HasLocal() && m.d.Hosts.IsAcco
 // fail answers a stanza with an error and submits its unit.
 func (m *Module) fail(u *journal.Unit, st *stanza.Stanza, err error) {
 	if reply := st.ErrorReply(err); reply != nil {
+		if reply.From.IsZero() {
+			reply.From = st.From.Bare() // RFC 6120 §8.1.2.1: the server answers on behalf of the account
+		}
 		u.After(m.delivery.Lane(st.From), func(error) { m.d.Router.Send(context.Background(), reply) })
 	}
 	if se := stanza.AsError(err); se.Cause != nil {
