@@ -48,6 +48,10 @@ func (l *life) stop() {
 // keepAlive asks a silent client for a sign of life: with stream management for an ack, which must come in time; otherwise with white space (RFC
 // 6120 §4.6.1), which makes a broken connection break. It runs in the timer's goroutine.
 func (c *client) keepAlive() {
+	if c.out.closing() {
+		c.conn.Abort() // the end was said long ago
+		return
+	}
 	ping, pong := seconds(c.srv.o.Config.PingSeconds), seconds(c.srv.o.Config.PongSeconds)
 	now := c.srv.o.Clock.Now()
 	c.life.mu.Lock()
@@ -55,6 +59,9 @@ func (c *client) keepAlive() {
 	c.life.asked = asked || silent >= ping
 	c.life.mu.Unlock()
 	next := ping - silent
+	if silent >= ping {
+		c.sess.Idle()
+	}
 	switch {
 	case silent < ping:
 	case asked && silent >= ping+pong:

@@ -1,8 +1,6 @@
 package c2s
 
-import (
-	"time"
-)
+import "time"
 
 // bucket bounds stanzas per second: so many may come at once, then they come evenly. It belongs to the goroutine that reads.
 type bucket struct {
@@ -33,6 +31,9 @@ func (b *bucket) take(now time.Time) time.Duration {
 
 // pace waits before the next stanza is handled: nothing is lost, the client's sending is held up by its own window.
 func (c *client) pace() {
+	if c.rate.rate == 0 {
+		return
+	}
 	d := c.rate.take(c.srv.o.Clock.Now())
 	if d <= 0 {
 		return

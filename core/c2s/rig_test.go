@@ -220,9 +220,12 @@ func (r *rig) dial(key string) *peer {
 		conn, err = net.Dial("tcp", r.listeners.Addrs(key)[0].String())
 		check(r.t, err)
 	}
-	p := &peer{t: r.t, conn: conn, dec: xmlstream.NewDecoder(xmlstream.Maximum), buf: make([]byte, 64<<10)}
-	r.t.Cleanup(func() { _ = conn.Close() })
-	return p
+	return newPeer(r.t, conn)
+}
+
+func newPeer(t testing.TB, conn net.Conn) *peer {
+	t.Cleanup(func() { _ = conn.Close() })
+	return &peer{t: t, conn: conn, dec: xmlstream.NewDecoder(xmlstream.Maximum), buf: make([]byte, 4<<10)}
 }
 
 func (p *peer) send(s string) {

@@ -179,6 +179,12 @@ func (c *client) onward(next stage) {
 // run reads until the connection is paused or over.
 func (c *client) run(ctx context.Context, at stage) {
 	c.stage = at
+	whole := false
+	defer func() {
+		if !whole { // a panic, which transport logs: the session is told all the same
+			c.lost(errors.New("c2s: panic"))
+		}
+	}()
 	_, err := c.drain() // what was read before this loop
 	if err == nil {
 		err = c.conn.ReadLoop(ctx, c.feed)
@@ -186,8 +192,10 @@ func (c *client) run(ctx context.Context, at stage) {
 	if next := c.next; next != nil && (err == nil || errors.Is(err, transport.ErrPause)) {
 		c.next = nil
 		next()
+		whole = true
 		return
 	}
+	whole = true
 	c.lost(err)
 }
 

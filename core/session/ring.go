@@ -1,6 +1,7 @@
 package session
 
 import (
+	"sync"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -69,12 +70,39 @@ func (r *ring) push(e entry) {
 	r.bytes += int(e.size)
 }
 
+// A ring begins small, then takes a buffer from the pool: most have a burst now and then and nothing between.
+const (
+	smallRing  = 4
+	pooledRing = 64
+)
+
+// rings are buffers of rings; they hold no content.
+var rings = sync.Pool{New: func() any { return new([pooledRing]entry) }}
+
 func (r *ring) grow() {
-	next := make([]entry, max(4, 2*len(r.buf)))
+	var next []entry
+	switch len(r.buf) {
+	case 0:
+		next = make([]entry, smallRing)
+	case smallRing:
+		next = rings.Get().(*[pooledRing]entry)[:]
+	default:
+		next = make([]entry, 2*len(r.buf))
+	}
 	for i := range r.n {
 		next[i] = *r.at(i)
 	}
+	r.giveBack()
 	r.buf, r.head = next, 0
+}
+
+// giveBack returns the buffer to the pool if it is from there.
+func (r *ring) giveBack() {
+	if len(r.buf) == pooledRing {
+		clear(r.buf)
+		rings.Put((*[pooledRing]entry)(r.buf))
+	}
+	r.buf = nil
 }
 
 // next returns the first entry that is not sent, nil if there is none.
@@ -115,18 +143,19 @@ func (r *ring) drop() {
 	}
 }
 
-// idle gives back the memory of an empty ring, but for the smallest: a busy session would allocate for each stanza.
+// idle gives back the memory of an empty ring, but for the smallest: a quiet conversation would allocate for each stanza.
 func (r *ring) idle() {
 	r.head = 0
-	if len(r.buf) > 16 {
-		r.buf = nil
+	if len(r.buf) > smallRing {
+		r.giveBack()
 	}
 }
 
 // release gives back all of an empty ring.
 func (r *ring) release() {
 	if r.n == 0 {
-		r.buf, r.head = nil, 0
+		r.giveBack()
+		r.head = 0
 	}
 }
 
@@ -166,6 +195,7 @@ func (r *ring) take() []entry {
 	for i := range r.n {
 		out = append(out, *r.at(i))
 	}
+	r.giveBack()
 	*r = ring{}
 	return out
 }
