@@ -61,13 +61,16 @@ func openCerts(ctx context.Context, c *configs.Config, log *slog.Logger) (*tlsce
 // assemble makes the core with its modules and the bridges.
 func (a *Appliance) assemble(ctx context.Context) (err error) {
 	c := a.config
-	a.muc = muc.New(muc.Options{})
 	reg := register.Options{Open: c.Registration.Open}
 	if c.Limits.Off {
 		reg.PerAddress = 1 << 30
 	}
 	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Disco: disco.Options{}, Register: reg})
-	list = append(list, a.muc)
+	for _, m := range list {
+		if rooms, ok := m.(*muc.Module); ok {
+			a.muc = rooms
+		}
+	}
 	if a.bridges, err = newBridges(a); err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package offline
 
 import (
 	"context"
+	"slices"
 	"sync"
 
+	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
@@ -14,21 +16,74 @@ const pageSize = 50
 // maxTries bounds how often a delivery is tried that makes no progress; the list waits for the next occasion then.
 const maxTries = 3
 
-// flusher delivers lists, at most one delivery for an account at a time.
+// flusher delivers lists, at most one delivery for an account at a time. While one is under way, or about to begin, what comes for its receiver goes to
+// the end of the list instead of overtaking it.
 type flusher struct {
 	m *Module
 
 	mu     sync.Mutex
-	busy   map[jid.JID]bool // accounts being delivered to; true: look again when done
+	busy   map[jid.JID]*delivery // by account
 	closed bool
 	wg     sync.WaitGroup
 	ctx    context.Context // ended by stop; of reads that belong to no stream
 	cancel context.CancelFunc
 }
 
+// delivery is a list on its way to a session.
+type delivery struct {
+	to      jid.JID // the session that gets it
+	running bool    // a goroutine is at it
+	again   bool    // it has to look again when it is done
+	// queued are messages that were sent to the end of the list and are not committed yet; until they are, nothing may overtake them either.
+	queued map[storage.MessageID]struct{}
+}
+
 func (f *flusher) init(m *Module) {
-	f.m, f.busy = m, map[jid.JID]bool{}
+	f.m, f.busy = m, map[jid.JID]*delivery{}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
+}
+
+// expect says that a session is about to get the account's list: called before anything can be routed to it.
+func (f *flusher) expect(account, to jid.JID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.busy[account] == nil {
+		f.busy[account.Clone()] = &delivery{to: to.Clone(), queued: map[storage.MessageID]struct{}{}}
+	}
+}
+
+// queue tells whether a message has to wait behind the list, and for which of its targets.
+func (f *flusher) queue(account jid.JID, targets []event.SessionInfo, id storage.MessageID) (int, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d := f.busy[account]
+	if d == nil {
+		return 0, false
+	}
+	i := slices.IndexFunc(targets, func(s event.SessionInfo) bool { return s.JID == d.to })
+	if i < 0 {
+		return 0, false
+	}
+	d.queued[id] = struct{}{}
+	return i, true
+}
+
+// committed says that a message is in the list.
+func (f *flusher) committed(account jid.JID, id storage.MessageID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := f.busy[account]; d != nil {
+		delete(d.queued, id)
+	}
+}
+
+// forget ends what was expected of a session that is gone; messages that failed to be stored are forgotten with it.
+func (f *flusher) forget(account, to jid.JID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d := f.busy[account]; d != nil && d.to == to && !d.running {
+		delete(f.busy, account)
+	}
 }
 
 // start delivers an account's list, or has the present delivery look again.
@@ -38,16 +93,22 @@ func (f *flusher) start(account jid.JID) {
 	if f.closed {
 		return
 	}
-	if _, busy := f.busy[account]; busy {
-		f.busy[account] = true
+	d := f.busy[account]
+	if d == nil {
+		account = account.Clone()
+		d = &delivery{queued: map[storage.MessageID]struct{}{}}
+		f.busy[account] = d
+	}
+	if d.running {
+		d.again = true
 		return
 	}
-	f.busy[account.Clone()] = false
+	d.running = true
 	f.wg.Add(1)
-	go f.run(account)
+	go f.run(account.Clone(), d)
 }
 
-func (f *flusher) run(account jid.JID) {
+func (f *flusher) run(account jid.JID, d *delivery) {
 	defer f.wg.Done()
 	defer func() {
 		if v := recover(); v != nil {
@@ -58,21 +119,24 @@ func (f *flusher) run(account jid.JID) {
 		}
 	}()
 	for {
-		f.deliver(account)
+		f.deliver(account, d)
 		f.mu.Lock()
-		again := f.busy[account] && !f.closed
-		if !again {
-			delete(f.busy, account)
+		if d.again && !f.closed {
+			d.again = false
 			f.mu.Unlock()
-			return
+			continue
 		}
-		f.busy[account] = false
+		d.running = false
+		if len(d.queued) == 0 {
+			delete(f.busy, account)
+		}
 		f.mu.Unlock()
+		return
 	}
 }
 
 // deliver hands the list to a session, page by page, until it is empty or nobody is there any more.
-func (f *flusher) deliver(account jid.JID) {
+func (f *flusher) deliver(account jid.JID, d *delivery) {
 	m := f.m
 	owner := account.String()
 	after := storage.MessageID(0)
@@ -81,6 +145,9 @@ func (f *flusher) deliver(account jid.JID) {
 		if !ok {
 			return
 		}
+		f.mu.Lock()
+		d.to = to.JID
+		f.mu.Unlock()
 		page, more, err := m.d.Store.Messages().List(f.ctx, storage.Offline, owner, storage.Range{After: after, Limit: pageSize})
 		if err != nil {
 			m.d.Log.Error("kept messages cannot be read", "account", owner, "err", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -63,8 +64,10 @@ func (m *Module) Register(r *module.Registrar) error {
 	r.Feature(module.ScopeServer, feature)
 	ev := r.Deps.Events
 	ev.Route.Account.On(event.Guard, "offline", m.guard)
+	ev.Route.Account.On(event.Rewrite, "offline", m.keepOrder)
 	ev.Route.Account.On(event.Record, "offline", m.record)
 	ev.Route.Account.On(event.After, "offline", m.stored)
+	ev.Presence.Available.On(event.Record, "offline", m.arriving)
 	ev.Presence.Available.On(event.After, "offline", m.available)
 	ev.C2S.Closed.On(event.After, "offline", m.closed)
 	return nil
@@ -96,28 +99,53 @@ func (m *Module) guard(ctx context.Context, am *event.AccountMessage) error {
 	return nil
 }
 
-func (m *Module) record(_ context.Context, am *event.AccountMessage) error {
-	if !wanted(am) {
+// keepOrder has a message wait in the list if the session that it is for is still being given what came before.
+func (m *Module) keepOrder(_ context.Context, am *event.AccountMessage) error {
+	if len(am.Targets) == 0 || !hints.Of(am.Stanza).Offline() {
 		return nil
 	}
+	if i, ok := m.flush.queue(am.Account, am.Targets, am.ID); ok {
+		am.Targets = slices.Delete(slices.Clone(am.Targets), i, i+1)
+		m.keep(am)
+	}
+	return nil
+}
+
+func (m *Module) record(_ context.Context, am *event.AccountMessage) error {
+	if wanted(am) && !am.Offline {
+		m.keep(am)
+	}
+	return nil
+}
+
+func (m *Module) keep(am *event.AccountMessage) {
 	n := am.Stanza.Payload.Len()
 	am.Ref(storage.Offline, am.Account.String(), "", binary.AppendUvarint(nil, uint64(n)))
 	am.Offline = true
 	m.sizes.add(am.Account.String(), n)
-	return nil
 }
 
 // stored looks whether somebody has come while the message was committed: her list was read before the message was in it.
 func (m *Module) stored(ctx context.Context, am *event.AccountMessage) error {
 	if am.Offline {
+		m.flush.committed(am.Account, am.ID)
 		m.deliver(ctx, am.Account)
 	}
 	return nil
 }
 
+// arriving is called before messages can be routed to a session: nothing may overtake the list, and whether there is one may change any moment.
+func (m *Module) arriving(_ context.Context, p *event.PresenceChange) error {
+	who := p.Session.Info().JID
+	m.flush.expect(who.Bare(), who)
+	return nil
+}
+
 // available delivers the list (RFC 6121 §8.5.2.2.1, XEP-0160 §3).
 func (m *Module) available(ctx context.Context, p *event.PresenceChange) error {
-	m.deliver(ctx, p.Session.Info().JID.Bare())
+	who := p.Session.Info().JID
+	m.deliver(ctx, who.Bare())
+	m.flush.forget(who.Bare(), who) // nothing comes of it if its priority is negative
 	return nil
 }
 
@@ -125,6 +153,7 @@ func (m *Module) available(ctx context.Context, p *event.PresenceChange) error {
 func (m *Module) closed(ctx context.Context, e *event.SessionClosed) error {
 	account := e.Info.JID.Bare()
 	m.sizes.drop(account.String())
+	m.flush.forget(account, e.Info.JID)
 	m.deliver(ctx, account)
 	return nil
 }

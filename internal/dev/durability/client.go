@@ -1,0 +1,215 @@
+package durability
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
+)
+
+// Got is a message that arrived.
+type Got struct {
+	From, Body string
+	StanzaID   string
+	Delayed    bool
+}
+
+// Client is an XMPP client with stream management that takes the loss of its connection as a fact, not as a failure.
+type Client struct {
+	nc  net.Conn
+	dec *xmlstream.Decoder
+
+	mu      sync.Mutex
+	sent    []string // bodies sent since SM was enabled, in order
+	acked   int      // how many of them are acknowledged
+	in      uint32   // stanzas handled
+	got     []Got
+	results map[string]string // iq id -> type
+	ackedAt map[string]time.Time
+	changed chan struct{} // closed and replaced at each change
+	err     error         // why the connection ended
+
+	SMID string
+}
+
+var errClosed = errors.New("durability: the stream was closed")
+
+// Dial connects with direct TLS, logs in, and resumes the session prev if given (the answer must be a failure with h) before it binds and enables stream
+// management. resumed is the h that the server answered, -1 if it gave none.
+func Dial(ctx context.Context, addr, user, domain, password, resource, prev string, prevH uint32) (c *Client, resumed int64, err error) {
+	d := tls.Dialer{Config: &tls.Config{ServerName: domain, NextProtos: []string{"xmpp-client"}, InsecureSkipVerify: true}} //nolint:gosec // a certificate of the test's own server
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, -1, fmt.Errorf("dial: %w", err)
+	}
+	c = &Client{nc: nc, dec: xmlstream.NewDecoder(xmlstream.C2S), results: map[string]string{}, ackedAt: map[string]time.Time{}, changed: make(chan struct{})}
+	if resumed, err = c.login(user, domain, password, resource, prev, prevH); err != nil {
+		_ = nc.Close()
+		return nil, resumed, err
+	}
+	go c.read()
+	return c, resumed, nil
+}
+
+func (c *Client) login(user, domain, password, resource, prev string, prevH uint32) (resumed int64, err error) {
+	resumed = -1
+	open := "<stream:stream to='" + domain + "' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+	say := func(s string) *xmlstream.Node {
+		if err != nil {
+			return nil
+		}
+		if _, err = c.nc.Write([]byte(s)); err != nil {
+			return nil
+		}
+		var n *xmlstream.Node
+		n, err = c.next()
+		return n
+	}
+	say(open)
+	auth := base64.StdEncoding.EncodeToString([]byte("\x00" + user + "\x00" + password))
+	if n := say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + auth + "</auth>"); n != nil && n.Name.Local != "success" {
+		return -1, fmt.Errorf("login of %s: %s", user, n.Name.Local)
+	}
+	c.dec.Reset()
+	say(open)
+	if prev != "" {
+		n := say(fmt.Sprintf("<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%d'/>", prev, prevH))
+		if n != nil && n.Name.Local != "failed" {
+			return -1, fmt.Errorf("resume of a session of a killed server: %s", n.Name.Local)
+		}
+		if n != nil && n.Attr("h") != "" {
+			resumed, err = strconv.ParseInt(n.Attr("h"), 10, 64)
+		}
+	}
+	say("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>" + resource + "</resource></bind></iq>")
+	if n := say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>"); n != nil {
+		if c.SMID = n.Attr("id"); n.Name.Local != "enabled" || c.SMID == "" {
+			return resumed, fmt.Errorf("stream management: %s", n.Name.Local)
+		}
+	}
+	return resumed, err
+}
+
+// next returns the next element while logging in.
+func (c *Client) next() (*xmlstream.Node, error) {
+	for {
+		kind, err := c.dec.Next()
+		if err != nil {
+			return nil, err
+		}
+		switch kind {
+		case xmlstream.StanzaElement:
+			var el xmlstream.Element
+			c.dec.Element(&el)
+			return el.Node(), nil
+		case xmlstream.StreamEnd:
+			return nil, errClosed
+		case xmlstream.NeedMore:
+			if _, err := c.dec.Fill(c.nc); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func (c *Client) read() {
+	for {
+		n, err := c.next()
+		c.mu.Lock()
+		if err != nil {
+			c.err = err
+		} else {
+			c.take(n)
+		}
+		close(c.changed)
+		c.changed = make(chan struct{})
+		c.mu.Unlock()
+		if err != nil {
+			_ = c.nc.Close()
+			return
+		}
+	}
+}
+
+// take handles one element, with the lock held.
+func (c *Client) take(n *xmlstream.Node) {
+	switch n.Name.Local {
+	case "a":
+		h, _ := strconv.Atoi(n.Attr("h"))
+		now := time.Now()
+		for ; c.acked < h && c.acked < len(c.sent); c.acked++ {
+			c.ackedAt[c.sent[c.acked]] = now
+		}
+	case "r":
+		_, _ = fmt.Fprintf(c.nc, "<a xmlns='urn:xmpp:sm:3' h='%d'/>", c.in)
+	case "message":
+		c.in++
+		c.got = append(c.got, gotOf(n))
+	case "iq":
+		c.in++
+		c.results[n.Attr("id")] = n.Attr("type")
+		c.ackedAt[n.Attr("id")] = time.Now()
+	case "presence":
+		c.in++
+	}
+}
+
+func gotOf(n *xmlstream.Node) Got {
+	from, _, _ := strings.Cut(n.Attr("from"), "@")
+	g := Got{From: from}
+	if n.Attr("type") == "error" {
+		g.From = "error"
+	}
+	if b := n.Child(ns.Client, "body"); b != nil {
+		g.Body = b.TextContent()
+	}
+	if s := n.Child(ns.StanzaID, "stanza-id"); s != nil {
+		g.StanzaID = s.Attr("id")
+	}
+	g.Delayed = n.Child(ns.Delay, "delay") != nil
+	return g
+}
+
+// Send writes stanzas; bodies are what they are known by, in their order.
+func (c *Client) Send(xml string, bodies ...string) error {
+	c.mu.Lock()
+	c.sent = append(c.sent, bodies...)
+	c.mu.Unlock()
+	_, err := c.nc.Write([]byte(xml))
+	return err
+}
+
+// Wait waits until cond holds, the connection ends or ctx does.
+func (c *Client) Wait(ctx context.Context, cond func() bool) error {
+	for {
+		c.mu.Lock()
+		ok, err, ch := cond(), c.err, c.changed
+		c.mu.Unlock()
+		switch {
+		case ok:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Ended waits until the connection has ended.
+func (c *Client) Ended(ctx context.Context) { _ = c.Wait(ctx, func() bool { return false }) }
+
+// Close breaks the connection.
+func (c *Client) Close() { _ = c.nc.Close() }
