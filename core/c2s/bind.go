@@ -3,7 +3,6 @@ package c2s
 import (
 	"errors"
 	"strconv"
-	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
@@ -85,9 +84,6 @@ func (c *client) reply(st *stanza.Stanza) {
 		c.send(st.AppendTo(nil))
 	}
 }
-
-// commitWait bounds how long an unauthenticated stream waits for its answer.
-const commitWait = 30 * time.Second
 
 // preAuth asks the modules about an iq before the login. The stream waits for what the answer needs to be durable.
 func (c *client) preAuth(st *stanza.Stanza) error {

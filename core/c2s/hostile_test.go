@@ -159,14 +159,7 @@ func TestHalfOpenTLS(t *testing.T) {
 	}
 }
 
-func TestLoginDeadline(t *testing.T) {
-	r := newRig(t, rigOptions{config: Config{AuthSeconds: 1}})
-	p := r.dial("c2s")
-	p.secure()
-	p.refused("connection-timeout")
-}
-
-// TestStanzaBeforeLogin: RFC 6120 §7.1 and §4.9.3.12.
+// TestStanzasTooEarly: RFC 6120 §7.1 and §4.9.3.12.
 func TestStanzasTooEarly(t *testing.T) {
 	r := newRig(t, rigOptions{})
 	t.Run("before login", func(t *testing.T) {

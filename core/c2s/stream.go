@@ -99,7 +99,7 @@ func (c *client) drain() (idle bool, err error) {
 			return false, nil
 		}
 		switch err := c.take(kind); {
-		case err == transport.ErrPause:
+		case errors.Is(err, transport.ErrPause):
 			return true, err
 		case err != nil:
 			c.fail(err)
