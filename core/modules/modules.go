@@ -11,6 +11,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
 	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/ping"
 	"github.com/viaduct-xmpp/viaduct/core/modules/presence"
@@ -26,6 +27,7 @@ type Options struct {
 	// NoArchive leaves out the archives of accounts.
 	NoArchive bool
 	Disco     disco.Options
+	MUC       muc.Options
 	Offline   offline.Options
 	Register  register.Options
 	Roster    roster.Options
@@ -45,6 +47,7 @@ func List(o Options) []module.Module {
 		time.New(),
 		vcard.New(o.VCard),
 		register.New(o.Register),
+		muc.New(o.MUC),
 	}
 	if !o.NoArchive {
 		list = append(list, archive.New())

@@ -143,7 +143,9 @@ func (c *Client) count() {
 			}
 			return n.Name.Local == "r" || n.Name.Local == "a"
 		}
-		c.sm.in.Add(1)
+		if n.Name.Space == ns.Client { // XEP-0198 §4: stanzas, not a stream error
+			c.sm.in.Add(1)
+		}
 		return false
 	}
 }

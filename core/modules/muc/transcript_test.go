@@ -20,9 +20,9 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
-var update = flag.Bool("update", false, "write what clients receive into the scenarios")
+var update = flag.Bool("update", false, "write what clients receive into the transcripts")
 
-// TestScenarios plays the scripts of testdata/scenarios. A script is read by people: it cites the section, says what each client sends and what
+// TestTranscripts plays the scripts of testdata/transcripts. A script is read by people: it cites the section, says what each client sends and what
 // each then receives. Lines:
 //
 //	client NAME JID            somebody who takes part
@@ -32,10 +32,10 @@ var update = flag.Bool("update", false, "write what clients receive into the sce
 //	NAME asks: JID [NODE]      disco#info, answered by what she "learns:"
 //	after DURATION             the clock goes on
 //	restart [NAME…]            the server stops and starts, and keeps the sessions that are named
-func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/scenarios/*.scs")
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/transcripts/*.scs")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no scenarios: %v", err)
+		t.Fatalf("no transcripts: %v", err)
 	}
 	for _, f := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(f), ".scs"), func(t *testing.T) { playFile(t, f) })
