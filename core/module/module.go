@@ -100,7 +100,8 @@ type Sessions interface {
 	Deliver(ctx context.Context, full jid.JID, st *stanza.Stanza) bool
 	// Count returns the number of bound sessions.
 	Count() int
-	// Close ends a session, or all of an account (bare JID), with a stream error condition.
+	// Close ends a session, or all of an account (bare JID), with a stream error condition, and returns when they are over. It is not called from
+	// the queue of a session that it ends.
 	Close(ctx context.Context, who jid.JID, condition, text string) int
 }
 

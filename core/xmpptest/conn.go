@@ -217,3 +217,17 @@ func (c *Conn) Closed() []*xmlstream.Node {
 		last = append(last, n)
 	}
 }
+
+// ClosedOr is Closed, but content with n elements.
+func (c *Conn) ClosedOr(n int) []*xmlstream.Node {
+	c.t.Helper()
+	var last []*xmlstream.Node
+	for len(last) < n {
+		el, err := c.next()
+		if err != nil {
+			break
+		}
+		last = append(last, el)
+	}
+	return last
+}

@@ -213,10 +213,21 @@ func (m *Module) remove(ctx context.Context, req *module.Request, me jid.JID, q 
 	if err := m.accounts.AddDelete(ctx, req.Unit, me); err != nil {
 		return m.logged(err)
 	}
-	req.OnCommit(func() {
-		m.d.Sessions.Close(context.Background(), me, "not-authorized", "The account was removed.")
-	})
+	req.OnCommit(func() { m.end(req.Session, me) })
 	return nil
+}
+
+// end ends all sessions of an account. It runs in the queue of one of them, which therefore ends by itself: nobody waits for himself.
+func (m *Module) end(asker event.Session, me jid.JID) {
+	const condition, text = "not-authorized", "The account was removed."
+	ctx := context.Background()
+	own := asker.Info().JID
+	for _, s := range m.d.Sessions.Of(ctx, me) {
+		if s.JID != own {
+			m.d.Sessions.Close(ctx, s.JID, condition, text)
+		}
+	}
+	asker.Close(condition, text)
 }
 
 // local keeps other servers' people out: a request to the server carries no proof of an account here.
