@@ -85,7 +85,7 @@ func (a *Accounts) Get(ctx context.Context, bare jid.JID) (*storage.Account, err
 	return &acc, nil
 }
 
-// Show is Get without the cache, with the time of the last login.
+// Show is Get without the cache.
 func (a *Accounts) Show(ctx context.Context, bare jid.JID) (storage.Account, error) {
 	acc, err := a.o.Store.Get(ctx, bare.Bare().String())
 	if errors.Is(err, storage.ErrNotFound) {
@@ -214,10 +214,23 @@ func (a *Accounts) Delete(ctx context.Context, bare jid.JID) error {
 	return a.commit(ctx, u)
 }
 
-// Touch notes that the account was used; it does not wait. The cache keeps the older time: Show reads the store.
-func (a *Accounts) Touch(bare jid.JID) {
+// touchEvery is how exact the time of the last login is: not every login of a busy account is written.
+const touchEvery = 10 * time.Minute
+
+// Touch notes that the account was used; it does not wait.
+func (a *Accounts) Touch(ctx context.Context, bare jid.JID) {
+	acc, err := a.Get(ctx, bare)
+	now := a.o.Clock.Now().UTC().Truncate(time.Millisecond)
+	if err != nil || now.Sub(acc.LastSeen) < touchEvery {
+		return
+	}
 	u := journal.NewUnit(journal.AccountLane(bare.String()))
-	u.Add(storage.TouchAccount{JID: bare.String(), At: a.o.Clock.Now().UTC().Truncate(time.Millisecond)})
+	u.Add(storage.TouchAccount{JID: bare.String(), At: now})
+	u.After(direct{}, func(err error) {
+		if err == nil {
+			a.cache.touch(bare.String(), now)
+		}
+	})
 	a.o.Journal.Submit(u)
 }
 

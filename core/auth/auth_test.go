@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync"
@@ -277,14 +278,29 @@ func TestAddCreateRefused(t *testing.T) {
 }
 
 func TestTouch(t *testing.T) {
-	a, _, _ := newAccounts(t, nil)
+	c := &clock{now: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)}
+	a, _, _ := newAccounts(t, func(o *Options) { o.Clock = c })
 	must(t, a.Create(t.Context(), alice, secret, false))
-	a.Touch(alice)
-	must(t, a.SetAdmin(t.Context(), jid.MustParse("alice@example.org"), true)) // behind it
-	acc, err := a.Show(t.Context(), alice)
-	must(t, err)
-	if acc.Created.IsZero() {
-		t.Error("no time of creation")
+	seen := func() time.Time {
+		t.Helper()
+		must(t, a.Create(t.Context(), jid.MustParse(fmt.Sprintf("behind%d@example.org", c.now.UnixNano())), secret, false)) // what was submitted before is committed
+		acc, err := a.Show(t.Context(), alice)
+		must(t, err)
+		return acc.LastSeen
+	}
+	if !seen().IsZero() {
+		t.Error("seen before the first login")
+	}
+	first := c.now
+	for _, step := range []struct {
+		after time.Duration
+		want  time.Time
+	}{{time.Second, first.Add(time.Second)}, {time.Minute, first.Add(time.Second)}, {touchEvery, first.Add(time.Second + time.Minute + touchEvery)}} {
+		c.now = c.now.Add(step.after)
+		a.Touch(t.Context(), alice)
+		if got := seen(); !got.Equal(step.want) {
+			t.Errorf("%v later: seen %v, want %v", step.after, got, step.want)
+		}
 	}
 }
 

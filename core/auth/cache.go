@@ -3,6 +3,7 @@ package auth
 import (
 	"container/list"
 	"sync"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
@@ -58,5 +59,16 @@ func (c *cache) drop(key string) {
 	if e, ok := c.byJID[key]; ok {
 		c.order.Remove(e)
 		delete(c.byJID, key)
+	}
+}
+
+// touch replaces an account that is in the cache by one with another time.
+func (c *cache) touch(key string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.byJID[key]; ok {
+		next := *e.Value.(*storage.Account)
+		next.LastSeen = at
+		e.Value = &next
 	}
 }

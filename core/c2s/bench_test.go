@@ -85,10 +85,7 @@ func TestIdleClients(t *testing.T) {
 		check(t, err)
 		p := newPeer(t, conn)
 		p.secure()
-		p.send(plain("", "alice", password))
-		p.expect("<success")
-		p.open()
-		p.expect("<stream:features")
+		p.auth("alice", password)
 		p.bind(fmt.Sprintf("r%d", i))
 		p.send("<presence/>")
 		if managed {

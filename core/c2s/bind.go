@@ -46,7 +46,7 @@ func (c *client) bind(iq *stanza.Stanza, resource string) error {
 	var refused *stanza.Error
 	switch {
 	case errors.Is(err, session.ErrStopping):
-		return stream.NewError(stream.SystemShutdown, "The server is being stopped.")
+		return errStopping
 	case errors.As(err, &refused):
 		c.reply(iq.ErrorReply(err))
 		return nil
@@ -94,7 +94,7 @@ func (c *client) preAuth(st *stanza.Stanza) error {
 	ev := event.PreAuthIQ{Stream: c.info(), IQ: st, Unit: u}
 	done := make(chan error, 1)
 	u.After(signal{}, func(err error) { done <- err })
-	err := c.srv.o.Events.C2S.PreAuth.Fire(c.ctx, &ev)
+	err := c.srv.o.Events.C2S.PreAuth.Decide(c.ctx, &ev)
 	var refused *stanza.Error
 	switch {
 	case errors.As(err, &refused):
@@ -112,6 +112,9 @@ func (c *client) preAuth(st *stanza.Stanza) error {
 	case outcome = <-done:
 	case <-c.ctx.Done():
 		return nil
+	}
+	if outcome == nil {
+		_ = c.srv.o.Events.C2S.PreAuth.Committed(c.ctx, &ev)
 	}
 	if ev.After != nil {
 		ev.After(outcome)

@@ -21,11 +21,12 @@ func TestHalfStreams(t *testing.T) {
 	half := func(i int) {
 		ours, theirs := net.Pipe()
 		c := r.server.admit(context.Background(), transport.NewConn(theirs, transport.ConnOptions{}))
+		over := c.ctx.Done()
 		c.conn.Go(func() { c.run(c.ctx, stageTLS) })
 		go func() { _, _ = io.Copy(io.Discard, ours) }()
 		_, _ = ours.Write([]byte(beginnings[i%len(beginnings)]))
 		_ = ours.Close()
-		<-c.ctx.Done()
+		<-over
 	}
 	for i := range 200 {
 		half(i)

@@ -59,6 +59,7 @@ func FuzzNegotiation(f *testing.F) {
 		served := transport.NewConn(theirs, transport.ConnOptions{Log: logger})
 		c := r.server.admit(context.Background(), served)
 		at := [...]step{{stages: stageTLS}, {stages: stageAuth}, {stages: stageBind}}[stage%3].stages
+		over := c.ctx.Done()
 		if at == stageBind {
 			c.user = alice
 		}
@@ -69,7 +70,7 @@ func FuzzNegotiation(f *testing.F) {
 		_, _ = ours.Write([]byte("</stream:stream>")) // whatever is left of the stream ends here
 		_ = ours.Close()
 		out := <-answer
-		<-c.ctx.Done()
+		<-over
 		r.sessions.Close(context.Background(), alice, "", "")
 		if n := r.sessions.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)

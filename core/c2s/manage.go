@@ -56,6 +56,8 @@ func (c *client) smResume(el *xmlstream.Element) error {
 	case errors.As(err, &failed):
 		c.sendBehind(failed.Node())
 		return nil
+	case errors.Is(err, session.ErrStopping):
+		return errStopping
 	case err != nil:
 		return tooHigh(err)
 	}

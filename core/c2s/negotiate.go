@@ -100,4 +100,7 @@ func (c *client) relieve() error {
 	return transport.ErrPause
 }
 
-var errLoginFirst = stream.NewError(stream.NotAuthorized, "Log in first.")
+var (
+	errLoginFirst = stream.NewError(stream.NotAuthorized, "Log in first.")
+	errStopping   = stream.NewError(stream.SystemShutdown, "The server is being stopped.")
+)

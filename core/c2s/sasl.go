@@ -111,7 +111,7 @@ func (c *client) authenticated(reply sasl.Reply) error {
 	c.user = user.Clone()
 	c.srv.stats.logins.Add(1)
 	c.log.Info("client authenticated", "account", c.user.String(), "mechanism", string(reply.Identity.Mechanism), "binding", string(reply.Identity.Binding), "remote", c.remote().Addr().String())
-	c.srv.o.Accounts.Touch(c.user)
+	c.srv.o.Accounts.Touch(c.ctx, c.user)
 	c.sendSASL("success", sasl.EncodeText(reply.Data))
 	c.neg = &negotiation{}
 	c.dec.SetLimits(c.srv.o.Config.xmlLimits())

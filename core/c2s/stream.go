@@ -172,7 +172,7 @@ func (c *client) element(el *xmlstream.Element) error {
 	case c.stage == stageBound:
 		return c.nonza(el)
 	case el.Name.Space == ns.Client:
-		return stream.NewError(stream.NotAuthorized, "Log in first.")
+		return errLoginFirst
 	}
 	return stream.NewError(stream.UnsupportedStanzaType, "This element is not expected here.")
 }

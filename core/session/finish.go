@@ -17,7 +17,7 @@ const remember = 24 * time.Hour
 // acknowledged goes to the account's offline list, and then the server is told. It does not wait; s.done is closed at the end.
 func (m *Manager) finish(s *Session, condition, text, reason string) {
 	s.mu.Lock()
-	if s.over {
+	if s.over || s.kept {
 		s.mu.Unlock()
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -111,15 +112,26 @@ func (m *Manager) newSession(full jid.JID, conn string) *Session {
 
 func (m *Manager) panicked(v any) { m.o.Log.Error("session: panic in a session's queue", "panic", v) }
 
-// evict ends the session of an account that waits longest for its client: somebody who is there goes before somebody who is not.
+// evict ends the session of an account that has the least time left to wait for its client: somebody who is there goes before somebody who is not.
 func (m *Manager) evict(bare jid.JID) bool {
+	var first *Session
+	var soonest time.Time
 	for _, s := range m.table.of(bare) {
-		if s.Info().Detached {
-			m.finish(s, "", "", "evicted")
-			return true
+		if !s.Info().Detached {
+			continue
+		}
+		s.mu.Lock()
+		expires := s.sm.expires
+		s.mu.Unlock()
+		if first == nil || expires.Before(soonest) {
+			first, soonest = s, expires
 		}
 	}
-	return false
+	if first == nil {
+		return false
+	}
+	m.finish(first, "", "", "evicted")
+	return true
 }
 
 func (m *Manager) index(s *Session, smid string) {

@@ -43,8 +43,11 @@ func (e *NotResumedError) Node() *xmlstream.Node {
 }
 
 // Resume gives a session to a new connection. What its client has not acknowledged is sent again behind <resumed/>. It waits until what the
-// old connection has brought is durable. The error is a *NotResumedError, or an *AckTooHighError, which ends the stream.
+// old connection has brought is durable. The error is a *NotResumedError, or one that ends the stream: an *AckTooHighError or ErrStopping.
 func (m *Manager) Resume(ctx context.Context, r ResumeRequest) (*Session, error) {
+	if m.stopping.Load() {
+		return nil, ErrStopping
+	}
 	id := HashSMID(r.Token)
 	s := m.bySMID(id)
 	if s == nil || s.jid.Bare() != r.Account.Bare() { // somebody else's is as good as none
@@ -52,7 +55,7 @@ func (m *Manager) Resume(ctx context.Context, r ResumeRequest) (*Session, error)
 		return nil, m.formerly(ctx, id, r.Account)
 	}
 	s.mu.Lock()
-	if s.over || s.sm == nil || !s.sm.active {
+	if s.over || s.kept || s.sm == nil || !s.sm.active {
 		s.mu.Unlock()
 		m.stats.notResumed.Add(1)
 		return nil, m.formerly(ctx, id, r.Account)

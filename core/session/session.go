@@ -34,6 +34,7 @@ type Session struct {
 	link   Link // nil: none
 	held   bool // nothing is sent until a resumption is answered
 	over   bool
+	kept   bool // written by a stop of the server: nothing happens to it any more
 	ring   ring
 	first  []byte // goes out before the ring
 	sm     *management

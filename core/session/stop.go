@@ -73,6 +73,7 @@ func (m *Manager) cut(s *Session) bool {
 		m.finish(s, condition, text, "server stopped")
 		return false
 	}
+	s.kept = true
 	l := s.link
 	if s.link = nil; l != nil {
 		s.rewind()
