@@ -16,6 +16,9 @@ import (
 func (r *Router) Route(ctx context.Context, u *journal.Unit, st *stanza.Stanza) {
 	defer r.recover(ctx, u, st)
 	r.stats.count(st.Kind)
+	if st.From.IsZero() && r.answerFromAccount(u, st) {
+		return
+	}
 	if st.From.IsZero() {
 		r.log.Error("a stanza without a sender was dropped", "kind", st.Kind.String(), "to", st.To.String())
 		r.o.Journal.Submit(u)
@@ -40,6 +43,18 @@ func (r *Router) Route(ctx context.Context, u *journal.Unit, st *stanza.Stanza) 
 		return
 	}
 	r.dispatch(ctx, u, v.Stanza)
+}
+
+// answerFromAccount delivers the answer to a stanza that had no "to": it has no "from" then (RFC 6120 §8.1.2.1), and a client here gets it.
+func (r *Router) answerFromAccount(u *journal.Unit, st *stanza.Stanza) bool {
+	answer := st.Type == stanza.TypeError || st.Kind == stanza.IQ && st.Type == stanza.TypeResult
+	if !answer || !st.To.IsFull() || !r.table.Load().isAccount(st.To) {
+		return false
+	}
+	u.Lane = journal.AccountLane(st.To.Bare().String())
+	u.After(r.lanes.of(st.To), func(error) { r.show(st) })
+	r.o.Journal.Submit(u)
+	return true
 }
 
 // Send is Route with a unit of its own.

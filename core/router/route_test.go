@@ -205,6 +205,13 @@ func TestHandlers(t *testing.T) {
 			g.journal.Submit(r.Unit)
 			return nil, nil
 		})
+		on("answered", false, func(ctx context.Context, r *module.Request) (*xmlstream.Node, error) {
+			r.Defer()
+			iq := r.IQ
+			r.Unit.After(direct{}, func(error) { g.r.Send(context.Background(), iq.Result()) })
+			g.journal.Submit(r.Unit)
+			return nil, nil
+		})
 		on("lateerror", false, func(_ context.Context, r *module.Request) (*xmlstream.Node, error) {
 			r.Defer()
 			return nil, stanza.NewError(stanza.Gone, "")
@@ -236,6 +243,8 @@ func TestHandlers(t *testing.T) {
 	g.expect(me, "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><text")
 	ask("", "later")
 	g.expect(me)
+	ask("", "answered")
+	g.expect(me, "<iq to='alice@a.example/phone' id='1' type='result'/>")
 	ask("", "lateerror")
 	g.expect(me, "<gone xmlns")
 	ask("", "latepanic")
