@@ -85,9 +85,13 @@ func (sm *management) sending() {
 	sm.sent = later(sm.sent, sm.resent)
 }
 
-// appendRequest asks for an ack before the line goes quiet: one request is open at a time, and none is sent about nothing new.
-func (sm *management) appendRequest(dst []byte) []byte {
-	if !sm.active || sm.requested || sm.resent == sm.acked || sm.resent == sm.sentAtR {
+// ackEvery is after how many stanzas an ack is asked for on a line that never goes quiet.
+const ackEvery = 64
+
+// appendRequest asks for an ack before the line goes quiet, or after so many stanzas: one request is open at a time, and none is sent about
+// nothing new.
+func (sm *management) appendRequest(dst []byte, quiet bool) []byte {
+	if !sm.active || sm.requested || sm.resent == sm.acked || sm.resent == sm.sentAtR || !quiet && sm.resent-sm.sentAtR < ackEvery {
 		return dst
 	}
 	sm.requested, sm.sentAtR = true, sm.resent

@@ -219,8 +219,8 @@ func (s *Session) Fill(l Link, dst []byte, full int) ([]byte, bool) {
 		}
 	}
 	more := s.ring.sent < s.ring.n
-	if s.sm != nil && !more {
-		dst = s.sm.appendRequest(dst)
+	if s.sm != nil {
+		dst = s.sm.appendRequest(dst, !more)
 	}
 	return dst, more
 }

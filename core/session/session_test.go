@@ -165,6 +165,32 @@ func TestRequests(t *testing.T) {
 	equal(t, "requests when all is acknowledged", requests(), 0)
 }
 
+// TestRequestsUnderLoad: a line that never goes quiet is asked, too; a client that answers never fills its ring.
+func TestRequestsUnderLoad(t *testing.T) {
+	b := newBench(t, t.TempDir(), Limits{QueueStanzas: 200})
+	s, l, _ := b.managed("bob@example.org/b")
+	w := message("x", "bob@example.org/b").Wire()
+	got, requests := uint32(0), 0
+	for i := range 5000 {
+		b.m.Push(s.JID(), Item{Wire: w})
+		if i < 20 {
+			continue // there is always something left
+		}
+		out, more := s.Fill(l, nil, 1)
+		if !more {
+			t.Fatal("the line went quiet")
+		}
+		got += uint32(strings.Count(string(out), "<message"))
+		if strings.Contains(string(out), "<r ") {
+			requests++
+			check(t, s.Ack(got))
+		}
+	}
+	if l.end() != "" || requests < 4900/ackEvery {
+		t.Errorf("%d requests, link: %q", requests, l.end())
+	}
+}
+
 // TestEvict: at the limit of an account, a session that waits for its client goes before a newcomer is refused.
 func TestEvict(t *testing.T) {
 	b := newBench(t, t.TempDir(), Limits{PerUser: 2})
