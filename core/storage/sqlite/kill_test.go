@@ -30,7 +30,7 @@ func killed(t *testing.T, times int) {
 		if i%25 == 24 { // checking reads everything, so the database must not grow for ever
 			dir, next = t.TempDir(), 0
 		}
-		last := killOnce(t, dir, next, 1+rnd.IntN(60), time.Duration(rnd.IntN(2000))*time.Microsecond)
+		last := killOnce(t, dir, next, 1+rnd.IntN(25), time.Duration(rnd.IntN(2000))*time.Microsecond)
 		if last < 0 {
 			last = next - 1
 		}

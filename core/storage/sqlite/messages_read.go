@@ -161,7 +161,7 @@ func (m messages) Count(ctx context.Context, k storage.RefKind, owner string, li
 }
 
 // fewOwners is how many owners of a kind are read and put in order in memory. With more of them it is cheaper to go along the names.
-const fewOwners = 4096
+const fewOwners = 512
 
 var ownersOfKind = perKind(`WITH RECURSIVE o(id) AS (
 	SELECT min(owner) FROM %[1]s UNION ALL SELECT (SELECT min(owner) FROM %[1]s WHERE owner > o.id) FROM o WHERE o.id IS NOT NULL)

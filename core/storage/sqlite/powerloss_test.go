@@ -21,7 +21,10 @@ type file struct {
 	unsynced []event // that were over before the power went
 }
 
-const sector = 512
+const (
+	sector      = 512
+	powerLosses = 40
+)
 
 // replay does to an empty disk what was over before a line, and to what was under way then nothing.
 func replay(events []event, dir string, line int) *disk {
@@ -118,14 +121,12 @@ func (f *file) torn(left []byte, rnd *rand.Rand) []byte {
 	return left
 }
 
-// TestPowerLoss replays the file operations of a traced child up to random moments, with what was synced by then, and opens the result:
+// testPowerLoss replays the file operations of a traced child up to random moments, with what was synced by then, and opens the result:
 // everything that had been acknowledged must be there, and nothing by half.
-func TestPowerLoss(t *testing.T) {
+func testPowerLoss(t *testing.T, events []event, dir string) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 5))
-	dir := filepath.Join(t.TempDir(), "data")
-	events := traced(t, dir, 120)
 	first, last := 0, events[len(events)-1].to
 	for _, e := range events {
 		if e.action == acknowledges {
@@ -134,7 +135,7 @@ func TestPowerLoss(t *testing.T) {
 		}
 	}
 	lost := 0
-	for i := range 60 {
+	for i := range powerLosses {
 		line := first - 200 + rnd.IntN(last-first+200)
 		if i%3 == 0 { // the worst moment: just acknowledged
 			line = someAck(events, rnd).from
@@ -163,7 +164,7 @@ func TestPowerLoss(t *testing.T) {
 	if lost == 0 {
 		t.Error("at no moment was anything unsynced: the test does not test")
 	}
-	t.Logf("%d writes lost in 60 power losses", lost)
+	t.Logf("%d writes lost in %d power losses", lost, powerLosses)
 }
 
 func someAck(events []event, rnd *rand.Rand) event {

@@ -71,7 +71,7 @@ func testCollectRandom(t *testing.T, s *suite) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	m := &model{rnd: rnd, refs: map[entry]bool{}}
-	for range 150 {
+	for range 60 {
 		units := make([]*journal.Unit, 1+rnd.IntN(40))
 		for i := range units {
 			units[i] = unit(m.ops()...)

@@ -195,7 +195,7 @@ func testOwners(_ *testing.T, s *suite) {
 	for _, k := range allKinds {
 		found[[]string](s, "none")(s.Messages().Owners(s.ctx, k, storage.Page{}))(nil)
 	}
-	const many = 6000 // more than a store might keep in memory
+	const many = 1500 // more than a store might keep in memory
 	var units []*journal.Unit
 	var want []string
 	for i := range many {
@@ -209,7 +209,7 @@ func testOwners(_ *testing.T, s *suite) {
 	s.put(message(storage.Domain, "b.example", 3*many, "")...)
 	s.put(message(storage.Domain, "a.example", 3*many+1, "")...)
 	slices.Sort(want)
-	for _, limit := range []int{0, 999} {
+	for _, limit := range []int{0, 499} {
 		var got []string
 		for {
 			p := storage.Page{Limit: limit}
