@@ -127,11 +127,21 @@ func (m *Module) committed(c change, err error) {
 	}
 	m.cache.release(c.a)
 	ctx := context.Background()
-	if c.now.Listed || c.was.Listed {
+	if shown(c.now, c.was) {
 		m.push(ctx, c.owner, c.now, !c.now.Listed)
 	}
 	rc := &event.RosterChange{Owner: c.owner, Item: c.now, Previous: c.was, Removed: c.was.Listed && !c.now.Listed}
 	_ = m.d.Events.Roster.Changed.Committed(ctx, rc) // the point has told of a panic
+}
+
+// shown tells whether a change is one that clients see. A request that waits for a decision is none (RFC 6121 §2.1.2.5); what a client has
+// set is pushed in any case.
+func shown(now, was storage.RosterItem) bool {
+	if !now.Listed && !was.Listed {
+		return false
+	}
+	return now.Listed != was.Listed || now.Subscription != was.Subscription || now.Ask != was.Ask || now.Approved != was.Approved ||
+		(now.PendingIn == nil) == (was.PendingIn == nil)
 }
 
 // push sends one item to every interested session (RFC 6121 §2.1.6).
