@@ -58,11 +58,9 @@ func New(ctx context.Context, o Options) (_ *Appliance, err error) {
 		o.Log = DiscardLog()
 	}
 	if o.ExeDir == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find the running program: %w", err)
+		if o.ExeDir, err = exeDir(); err != nil {
+			return nil, err
 		}
-		o.ExeDir = filepath.Dir(exe)
 	}
 	a := &Appliance{o: o, log: o.Log.Logger, config: o.Config, cmds: &admin.Registry{}, pages: httpd.NewHealth()}
 	defer func() {
@@ -82,7 +80,16 @@ func New(ctx context.Context, o Options) (_ *Appliance, err error) {
 	return a, a.commands()
 }
 
-// Start opens the admin socket, then the bridges, then the client ports. When it returns, people can log in. After an error everything is down again.
+// exeDir is the folder of the running program.
+func exeDir() (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the running program: %w", err)
+	}
+	return filepath.Dir(exe), nil
+}
+
+// Start opens the admin socket, then the client ports, then starts the bridges. When it returns, people can log in. After an error everything is down again.
 func (a *Appliance) Start(ctx context.Context) error {
 	a.http = httpd.New(a.log)
 	back, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -107,15 +114,15 @@ func (a *Appliance) start(ctx context.Context) error {
 	if err := a.http.Listen(ctx, "listen.admin", a.config.Listen.Admin, nil, m); err != nil {
 		return err
 	}
-	if err := a.bridges.start(ctx); err != nil {
+	if err := a.core.Start(ctx); err != nil {
 		return err
 	}
-	return a.core.Start(ctx)
+	return a.bridges.start(ctx)
 }
 
 // Stop takes everything down in order: no new connections, sessions kept or told, bridges drained, the store closed. It may be called once, after Start.
 func (a *Appliance) Stop(ctx context.Context) error {
-	errs := []error{a.core.Stop(ctx), a.bridges.stop(ctx)}
+	errs := []error{a.bridges.stop(ctx), a.core.Stop(ctx)}
 	if a.http != nil {
 		errs = append(errs, a.http.Stop(ctx))
 	}

@@ -16,22 +16,23 @@ import (
 )
 
 // checkCommand is "check": every problem as one line, what, why and what to do; the exit status is 1 if there is any.
-func checkCommand(config func() *configs.Config, file string, env func(string) (string, bool)) *admin.Command {
-	return &admin.Command{Name: "check", Args: "[config|tls]", Max: 1, Stopped: true, Short: "find what is wrong and say what to do",
+func checkCommand(o func() Options) *admin.Command {
+	return &admin.Command{Name: "check", Args: "[config|tls|bridges]", Max: 1, Stopped: true, Short: "find what is wrong and say what to do",
 		Run: func(ctx context.Context, r *admin.Request) (admin.Result, error) {
 			area := ""
 			if len(r.Args) > 0 {
 				area = r.Args[0]
 			}
-			return Check(ctx, area, config(), file, env)
+			return Check(ctx, area, o())
 		}}
 }
 
 // Check looks at an area, or at all of them ("").
-func Check(ctx context.Context, area string, c *configs.Config, file string, env func(string) (string, bool)) (admin.Result, error) {
+func Check(ctx context.Context, area string, o Options) (admin.Result, error) {
 	areas := map[string]func() []string{
-		"config": func() []string { return checkConfig(file, env) },
-		"tls":    func() []string { return checkTLS(ctx, c, time.Now()) },
+		"config":  func() []string { return checkConfig(o.File, o.Env) },
+		"tls":     func() []string { return checkTLS(ctx, o.Config, time.Now()) },
+		"bridges": func() []string { return checkBridges(ctx, o) },
 	}
 	names := sorted(keys(areas))
 	if area != "" {

@@ -32,9 +32,16 @@ func (a *Appliance) commands() error {
 	}
 	cmds := append(u.Commands(), r.Commands()...)
 	cmds = append(cmds, ops.Commands()...)
-	cmds = append(cmds, checkCommand(func() *configs.Config { return a.Config() }, a.o.File, a.o.Env))
+	cmds = append(cmds, checkCommand(a.options))
 	cmds = append(cmds, a.bridges.commands()...)
 	return a.cmds.Add(cmds...)
+}
+
+// options are the options with the configuration in force.
+func (a *Appliance) options() Options {
+	o := a.o
+	o.Config = a.Config()
+	return o
 }
 
 // Config returns the configuration in force.

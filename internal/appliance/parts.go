@@ -13,7 +13,6 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/configs"
 	"github.com/viaduct-xmpp/viaduct/core/modules"
-	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/server"
@@ -65,14 +64,14 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if c.Limits.Off {
 		reg.PerAddress = 1 << 30
 	}
-	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Disco: disco.Options{}, Register: reg})
+	if a.bridges, err = newBridges(a); err != nil {
+		return err
+	}
+	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, MUC: muc.Options{Hosts: a.bridges.rooms()}})
 	for _, m := range list {
 		if rooms, ok := m.(*muc.Module); ok {
 			a.muc = rooms
 		}
-	}
-	if a.bridges, err = newBridges(a); err != nil {
-		return err
 	}
 	list = append(list, a.bridges.modules()...)
 	a.core, err = server.New(ctx, server.Options{
@@ -94,6 +93,7 @@ func (a *Appliance) measure() {
 		for k, v := range stats {
 			out["store_"+k] = v
 		}
+		a.bridges.figures(ctx, out)
 		return out
 	})
 }

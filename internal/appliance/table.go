@@ -4,18 +4,16 @@ import (
 	"context"
 	"errors"
 
-	"github.com/viaduct-xmpp/viaduct/configs"
 	"github.com/viaduct-xmpp/viaduct/core/admin"
 )
 
 // Table returns every command with its usage, for the command line and the reference: the functions of these must not be called, see
 // Appliance.Commands and RunStopped.
 func Table() []*admin.Command {
-	none := func() *configs.Config { return nil }
 	list := (&admin.Users{}).Commands()
 	list = append(list, (&admin.Rooms{}).Commands()...)
 	list = append(list, (&admin.Operations{}).Commands()...)
-	list = append(list, checkCommand(none, "", nil))
+	list = append(list, checkCommand(nil))
 	return append(list, (&bridges{}).commands()...)
 }
 
@@ -30,13 +28,17 @@ func RunStopped(ctx context.Context, o Options, call admin.Call, progress func(a
 	if progress != nil {
 		r.Progress = func(done, total int64, what string) { progress(admin.Progress{Done: done, Total: total, What: what}) }
 	}
-	if call.Name == "check" || call.Name == "version" { // these need no data
-		reg := &admin.Registry{}
-		ops := &admin.Operations{Version: Version}
-		err := reg.Add(append(ops.Commands(), checkCommand(func() *configs.Config { return o.Config }, o.File, o.Env))...)
-		if err != nil {
+	reg := &admin.Registry{} // of commands that need no data
+	ops := &admin.Operations{Version: Version}
+	if o.ExeDir == "" {
+		if o.ExeDir, err = exeDir(); err != nil {
 			return admin.Result{}, err
 		}
+	}
+	if err := reg.Add(append(append(ops.Commands(), checkCommand(func() Options { return o })), (&bridges{o: o}).commands()...)...); err != nil {
+		return admin.Result{}, err
+	}
+	if call.Name == "check" || call.Name == "version" || call.Name == "bridge setup" {
 		return reg.Execute(ctx, call.Name, r)
 	}
 	s, err := OpenStopped(ctx, o)
