@@ -337,3 +337,17 @@ func TestSessionIndex(t *testing.T) {
 		t.Errorf("stored rooms: %v %v", rows, err)
 	}
 }
+
+// Without an archive nothing is written, and who enters gets the history as long as the room is in use.
+func TestNoArchive(t *testing.T) {
+	w := newWorld(t, Options{NoArchive: true})
+	w.open(alice, "Alice", coven)
+	w.do(alice, "<message to='"+coven+"' type='groupchat' id='m1'><body>one</body></message>")
+	w.wantHeard(alice, "message Alice groupchat one")
+	w.do(bob, "<presence to='"+coven+"/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+	w.wantHeard(bob, "presence Alice", "presence Bob 110 170", "message Alice groupchat one", "message  groupchat subject=")
+	n, err := w.store.Messages().Count(context.Background(), storage.Room, coven, 0)
+	if err != nil || n != 0 {
+		t.Errorf("%d messages are stored, %v", n, err)
+	}
+}

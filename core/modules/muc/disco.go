@@ -29,7 +29,8 @@ const nodeReserved = "x-roomuser-item"
 
 var (
 	serviceFeatures = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCUnique, ns.RSM, ns.OccupantID}
-	roomFeatures    = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCSelfPing, ns.OccupantID, ns.StanzaID, ns.VCard}
+	roomFeatures    = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCSelfPing, ns.OccupantID, ns.StanzaID, ns.VCard,
+		ns.Retract, ns.Moderate, ns.ModerateOld}
 )
 
 // DiscoInfo implements module.DiscoSource.

@@ -439,6 +439,23 @@ func TestPending(t *testing.T) {
 			t.Errorf("affiliations: %v %v", l, err)
 		}
 	})
+	t.Run("a moderation", func(t *testing.T) {
+		w := start(t)
+		w.ev.MUC.Moderate.On(event.Guard, "gateway", func(context.Context, *event.RoomModeration) error { return later() })
+		w.do(alice, "<message to='"+portal+"' type='groupchat' id='m1'><body>x</body></message>")
+		said := w.take(alice)
+		c, _ := said[0].Child(ns.StanzaID, "stanza-id")
+		request := "<iq type='set' id='r1' to='" + portal + "'><moderate xmlns='urn:xmpp:message-moderate:1' id='" + c.Attr("id") + "'><retract xmlns='urn:xmpp:message-retract:1'/></moderate></iq>"
+		w.do(alice, request)
+		w.wantHeard(alice)
+		release(stanza.NewError(stanza.NotAllowed, "no rights there"))
+		w.sync()
+		w.wantHeard(alice, "iq  error not-allowed")
+		w.do(alice, request)
+		release(nil)
+		w.sync()
+		w.wantHeard(alice, "message  groupchat retract", "iq  result")
+	})
 	t.Run("too many", func(t *testing.T) {
 		w := newWorld(t, Options{MaxPending: 1, Hosts: []HostSpec{{Name: "rooms.net.example.org", Origin: "net.example.org"}}})
 		w.ensure(event.RoomSpec{})

@@ -58,7 +58,7 @@ func (a *actor) admit(in *inbound, resumed *event.PendingError) {
 	j := a.joinOf(in)
 	adm, err := a.room.Admit(j.request)
 	if err == nil && resumed == nil {
-		err = a.joins.take(a, adm)
+		err = a.joins.take(a, in, adm)
 	}
 	if err != nil {
 		a.refuse(in, err)
@@ -153,15 +153,16 @@ func (a *actor) entryCodes() []int {
 	return codes
 }
 
-// joinRate bounds how fast strangers enter (attacks: join flood): a bucket that fills up in a minute.
+// joinRate bounds how fast strangers from other servers enter (attacks: join flood): a bucket that fills up in a minute. Those of this
+// server are bounded where they connect; after a restart all of them come at once.
 type joinRate struct {
 	left float64
 	at   time.Time
 }
 
-func (r *joinRate) take(a *actor, adm room.Admission) error {
+func (r *joinRate) take(a *actor, in *inbound, adm room.Admission) error {
 	most := float64(a.m.o.JoinsPerMinute)
-	if most < 0 || adm.Affiliation > room.None {
+	if most < 0 || adm.Affiliation > room.None || a.m.d.Hosts.IsAccountDomain(in.st.From.Domain()) {
 		return nil
 	}
 	now := a.m.d.Clock.Now()

@@ -83,7 +83,7 @@ func (a *actor) reflection(st *stanza.Stanza, o *room.Occupant) *stanza.Stanza {
 // keep stores a message for the room's history and archive, if it is worth it: what has a body, and what hints say (XEP-0334). Its
 // peer is the real sender, for filters and for who may see her.
 func (a *actor) keep(m *event.RoomMessage, peer string) {
-	if hints.Payload(m.Stanza.Payload).Archive() {
+	if !a.m.o.NoArchive && hints.Payload(m.Stanza.Payload).Archive() {
 		m.Ref(storage.Room, a.jid.String(), peer, nil)
 	}
 }
@@ -123,8 +123,11 @@ func (a *actor) say(m *event.RoomMessage) {
 		return
 	}
 	st := m.Stanza
-	if m.Stored() {
+	switch {
+	case m.Stored():
 		st = st.WithPayload(st.Payload.With(a.stanzaIDNode(int64(m.ID))))
+		a.remember(m.ID, st)
+	case a.m.o.NoArchive && hints.Payload(st.Payload).Archive():
 		a.remember(m.ID, st)
 	}
 	if len(m.Stamp) > 0 {

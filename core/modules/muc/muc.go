@@ -34,14 +34,16 @@ type Options struct {
 	Hosts []HostSpec
 	// Create is CreateLocal by default.
 	Create CreatePolicy
+	// NoArchive keeps room messages in memory only, for the history of those who enter while the room is in use: they are not durable then.
+	NoArchive bool
 	// Idle is how long an empty room stays in memory; 5 minutes by default.
 	Idle time.Duration
 	// HistoryBytes bounds the history that a room keeps in memory to show it to those who enter; 1 MiB by default.
 	HistoryBytes int
 	// MaxPending bounds the stanzas of one room whose decision a gateway has postponed; 1,000 by default. Further ones are refused.
 	MaxPending int
-	// JoinsPerMinute bounds how many people without an affiliation may enter one room in a minute; 0 is the default of 600, negative is
-	// without bound. More are told to wait (attacks: join flood).
+	// JoinsPerMinute bounds how many people of other servers without an affiliation may enter one room in a minute; 0 is the default of 600,
+	// negative is without bound. More are told to wait (attacks: join flood).
 	JoinsPerMinute int
 }
 
@@ -107,7 +109,7 @@ func (m *Module) Info() module.Info {
 		{ID: "XEP-0359", Version: "0.7.0", Status: "complete", Note: "stanza-ids of rooms"},
 		{ID: "XEP-0410", Version: "1.1.0", Status: "complete"},
 		{ID: "XEP-0421", Version: "1.0.1", Status: "complete"},
-		{ID: "XEP-0425", Version: "0.3.0", Status: "partial", Note: "retractions by gateways; no requests of clients"},
+		{ID: "XEP-0425", Version: "0.3.0", Status: "complete", Note: "both namespaces in use"},
 		{ID: "XEP-0486", Version: "0.1.0", Status: "complete"},
 	}}
 }

@@ -18,15 +18,32 @@ import (
 // retracts because the other side refused the message for good (neither Author nor Moderated), its sender gets an error with the reason.
 func (m *Module) Retract(ctx context.Context, r event.RoomRetraction) error {
 	return m.call(ctx, r.Room, exclusive, func(a *actor, in *inbound, done func(error)) {
-		done(a.retract(in, r))
+		if a.room == nil {
+			done(fmt.Errorf("%w: %s", ErrNoRoom, r.Room))
+			return
+		}
+		w := withdrawal{id: r.ID, moderated: r.Moderated, reason: r.Reason, origin: r.Origin, record: r.Record, done: r.Done,
+			refused: r.Author.IsZero() && !r.Moderated}
+		if !r.Author.IsZero() {
+			w.by = a.room.Puppet(r.Author)
+		}
+		done(a.retract(in, w))
 	})
 }
 
-func (a *actor) retract(in *inbound, r event.RoomRetraction) error {
-	if a.room == nil {
-		return fmt.Errorf("%w: %s", ErrNoRoom, r.Room)
-	}
-	old, err := a.m.d.Store.Messages().Get(a.ctx, storage.Room, a.jid.String(), r.ID)
+// withdrawal is a retraction: by the author, by a moderator (moderated), or in the room's name (refused: the other side did not take it).
+type withdrawal struct {
+	id                 storage.MessageID
+	by                 *room.Occupant // nil: the room, or somebody who is not in it
+	moderated, refused bool
+	reason, origin     string
+	record             func(*event.MessageRecord)
+	done               func(error)
+}
+
+// retract adds the rows and commits; an error means that nothing was begun.
+func (a *actor) retract(in *inbound, w withdrawal) error {
+	old, err := a.m.d.Store.Messages().Get(a.ctx, storage.Room, a.jid.String(), w.id)
 	if err != nil {
 		return fmt.Errorf("muc: retract: %w", err)
 	}
@@ -34,64 +51,63 @@ func (a *actor) retract(in *inbound, r event.RoomRetraction) error {
 	if err != nil {
 		return fmt.Errorf("muc: retract: %w", err)
 	}
-	var author *room.Occupant
-	if !r.Author.IsZero() {
-		author = a.room.Puppet(r.Author)
+	rec := event.NewMessageRecord(in.u, a.m.d.IDs.Next(), a.retraction(w, said))
+	m := &event.RoomMessage{MessageRecord: rec, Room: a.jid, Live: true, At: rec.ID.Time(), Origin: w.origin}
+	if w.by != nil {
+		m.Occupant = a.value(w.by, jid.JID{})
 	}
-	st := a.retraction(r, author, said)
-	rec := event.NewMessageRecord(in.u, a.m.d.IDs.Next(), st)
-	m := &event.RoomMessage{MessageRecord: rec, Room: a.jid, Live: true, At: rec.ID.Time(), Origin: r.Origin}
-	if author != nil {
-		m.Occupant = a.value(author, jid.JID{})
-	}
-	if r.Record != nil {
-		r.Record(rec)
+	if w.record != nil {
+		w.record(rec)
 	}
 	if err := decide(a, &a.m.ev.Message, m, nil); err != nil {
 		return fmt.Errorf("muc: retract: %w", err)
 	}
 	rec.Ref(storage.Room, a.jid.String(), "", nil)
-	in.u.Add(storage.ReplaceMessage{ID: old.Msg, Body: a.tombstone(said, r, m).Marshal()})
+	in.u.Add(storage.ReplaceMessage{ID: old.Msg, Body: a.tombstone(said, m).Marshal()})
 	a.commit(in.u, func(err error) {
 		if err == nil {
 			a.forgetPast()
 			a.say(m)
-			if r.Author.IsZero() && !r.Moderated {
-				a.tellRefused(said, old.Peer, r.Reason)
+			if w.refused {
+				a.tellRefused(said, old.Peer, w.reason)
 			}
 		}
-		if r.Done != nil {
-			r.Done(err)
+		if w.done != nil {
+			w.done(err)
 		}
 	})
 	return nil
 }
 
 // retraction is what everybody is told: by the author (XEP-0424 §4) or in the room's name (XEP-0425 §4).
-func (a *actor) retraction(r event.RoomRetraction, author *room.Occupant, said *stanza.Stanza) *stanza.Stanza {
-	id := a.ids.Encode(a.jid.String(), int64(r.ID))
+func (a *actor) retraction(w withdrawal, said *stanza.Stanza) *stanza.Stanza {
+	id := a.ids.Encode(a.jid.String(), int64(w.id))
 	n := xmlstream.NewNode(ns.Retract, "retract", "id", id)
 	st := &stanza.Stanza{Kind: stanza.Message, Type: stanza.TypeGroupchat, ID: a.m.newID(), From: a.jid}
-	if author != nil && !r.Moderated {
+	if w.by != nil && !w.moderated {
 		st.From = said.From
-		st.Payload = xmlstream.NewFragment(n, occupantIDNode(author.ID))
+		st.Payload = xmlstream.NewFragment(n, occupantIDNode(w.by.ID))
 		return st
 	}
-	moderated := xmlstream.NewNode(ns.Moderate, "moderated")
-	if author != nil {
-		moderated.SetAttr("by", a.occupantJID(author.Nick).String())
-		moderated.Add(occupantIDNode(author.ID))
+	moderated, older := xmlstream.NewNode(ns.Moderate, "moderated"), xmlstream.NewNode(ns.ModerateOld, "moderated")
+	if w.by != nil {
+		by := a.occupantJID(w.by.Nick).String()
+		moderated.SetAttr("by", by).Add(occupantIDNode(w.by.ID))
+		older.SetAttr("by", by).Add(occupantIDNode(w.by.ID))
 	}
 	n.Add(moderated)
-	if r.Reason != "" {
-		n.AddNew("reason").SetText(r.Reason)
+	older.Add(xmlstream.NewNode(ns.RetractOld, "retract"))
+	if w.reason != "" {
+		n.AddNew("reason").SetText(w.reason)
+		older.AddNew("reason").SetText(w.reason)
 	}
-	st.Payload = xmlstream.NewFragment(n)
+	// COMPAT(Gajim, Converse.js before XEP-0425 0.3): both namespaces are in use.
+	st.Payload = xmlstream.NewFragment(n, xmlstream.NewNode(ns.Fasten, "apply-to", "id", id).Add(older))
 	return st
 }
 
 // tombstone is what stays of the message in the archive (XEP-0424 §5, XEP-0425 §5).
-func (a *actor) tombstone(said *stanza.Stanza, r event.RoomRetraction, m *event.RoomMessage) *stanza.Stanza {
+func (a *actor) tombstone(said *stanza.Stanza, m *event.RoomMessage) *stanza.Stanza {
 	n := xmlstream.NewNode(ns.Retract, "retracted", "stamp", delay.Format(m.At), "id", m.Stanza.ID)
 	if c, ok := m.Stanza.Child(ns.Retract, "retract"); ok {
 		for e := range c.Node().Elements() {

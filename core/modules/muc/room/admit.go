@@ -65,16 +65,10 @@ func (r *Room) checkRoom(a Affiliation, j JoinRequest) error {
 	if most == 0 || r.sessions[j.Who] != nil || r.ByNick(j.Nick) != nil && !r.ByNick(j.Nick).Puppet {
 		return nil
 	}
-	people := 0
-	for _, o := range r.order {
-		if !o.Puppet {
-			people++
-		}
-	}
 	if a >= Admin {
 		most += extraSeats
 	}
-	if people < most {
+	if r.People() < most {
 		return nil
 	}
 	return &stanza.Error{Condition: stanza.ServiceUnavailable, Type: "wait", Text: "this room is full"} // §7.2.9

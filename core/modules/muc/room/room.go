@@ -36,13 +36,16 @@ type Room struct {
 	reserved map[string]string // folded reserved nick -> bare JID
 	nicks    map[string]*Occupant
 	sessions map[jid.JID]*Occupant
+	bares    map[jid.JID][]*Occupant
 	order    []*Occupant
+	puppets  int
 }
 
 // New returns an empty room.
 func New(at jid.JID, c Config, secret []byte) *Room {
 	return &Room{JID: at, Config: c, Secret: secret,
-		entries: map[string]Entry{}, reserved: map[string]string{}, nicks: map[string]*Occupant{}, sessions: map[jid.JID]*Occupant{}}
+		entries: map[string]Entry{}, reserved: map[string]string{}, nicks: map[string]*Occupant{}, sessions: map[jid.JID]*Occupant{},
+		bares: map[jid.JID][]*Occupant{}}
 }
 
 // Entry returns the line of a bare JID.
@@ -143,25 +146,30 @@ func (r *Room) ByNick(nick string) *Occupant {
 // BySession returns the occupant that a full JID is in the room as, nil if it is not.
 func (r *Room) BySession(full jid.JID) *Occupant { return r.sessions[full] }
 
-// ByBare returns the occupants of a person.
-func (r *Room) ByBare(bare jid.JID) []*Occupant {
-	var out []*Occupant
-	for _, o := range r.order {
-		if o.Bare == bare {
-			out = append(out, o)
-		}
-	}
-	return out
-}
+// People returns the number of occupants that are no puppets.
+func (r *Room) People() int { return len(r.order) - r.puppets }
+
+// ByBare returns the occupants of a person; the slice must not be changed.
+func (r *Room) ByBare(bare jid.JID) []*Occupant { return r.bares[bare] }
 
 // Puppet returns the puppet of a JID, nil if it is not in the room.
 func (r *Room) Puppet(bare jid.JID) *Occupant {
-	for _, o := range r.order {
-		if o.Puppet && o.Bare == bare {
+	for _, o := range r.bares[bare] {
+		if o.Puppet {
 			return o
 		}
 	}
 	return nil
+}
+
+// insert makes o an occupant.
+func (r *Room) insert(o *Occupant) {
+	r.nicks[fold(o.Nick)] = o
+	r.bares[o.Bare] = append(slices.Clip(r.bares[o.Bare]), o)
+	r.order = append(r.order, o)
+	if o.Puppet {
+		r.puppets++
+	}
 }
 
 // SeesJIDs tells whether an occupant is shown the real JIDs of others (XEP-0045 §7.2.3, §7.2.4).
@@ -178,8 +186,7 @@ func (r *Room) Shows(role Role, viewer *Occupant) bool {
 func (r *Room) Enter(full jid.JID, nick string, role Role) (o *Occupant, fresh bool) {
 	if o = r.nicks[fold(nick)]; o == nil {
 		o = &Occupant{Nick: nick, Bare: full.Bare(), ID: OccupantID(r.Secret, full.Bare().String()), Role: role}
-		r.nicks[fold(nick)] = o
-		r.order = append(r.order, o)
+		r.insert(o)
 		fresh = true
 	}
 	if !o.HasSession(full) {
@@ -193,8 +200,7 @@ func (r *Room) Enter(full jid.JID, nick string, role Role) (o *Occupant, fresh b
 // EnterPuppet adds a puppet; its nick must be free.
 func (r *Room) EnterPuppet(o *Occupant) {
 	o.Puppet = true
-	r.nicks[fold(o.Nick)] = o
-	r.order = append(r.order, o)
+	r.insert(o)
 }
 
 // Leave removes one session of an occupant. last tells that the occupant left with it.
@@ -221,8 +227,15 @@ func (r *Room) Remove(o *Occupant) {
 	if r.nicks[fold(o.Nick)] == o {
 		delete(r.nicks, fold(o.Nick))
 	}
+	left := slices.DeleteFunc(slices.Clone(r.bares[o.Bare]), func(c *Occupant) bool { return c == o })
+	if r.bares[o.Bare] = left; len(left) == 0 {
+		delete(r.bares, o.Bare)
+	}
 	if i := slices.Index(r.order, o); i >= 0 {
 		r.order = slices.Delete(r.order, i, i+1)
+		if o.Puppet {
+			r.puppets--
+		}
 	}
 }
 
