@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -102,7 +103,11 @@ func TestSoakKill(t *testing.T) {
 	if os.Getenv("VIADUCT_SOAK") == "" {
 		t.Skip("a soak test: make soak")
 	}
-	killRounds(t, 1000)
+	rounds := 1000
+	if n, err := strconv.Atoi(os.Getenv("VIADUCT_SOAK_KILLS")); err == nil {
+		rounds = n
+	}
+	killRounds(t, rounds)
 }
 
 func killRounds(t *testing.T, rounds int) {
@@ -268,13 +273,13 @@ func (r *run) last() {
 		if err := reader.Send("<presence/>"); err != nil {
 			r.t.Fatal(err)
 		}
-		err = reader.Wait(ctx, func() bool { return len(reader.got) > 0 && reader.got[len(reader.got)-1].Body == final })
+		err = reader.Wait(ctx, func() bool { return slices.ContainsFunc(reader.got, func(g Got) bool { return g.Body == final }) })
 		p.note(reader)
 		if err != nil {
-			r.t.Fatalf("%s did not get the last message: %v", p.reader, err)
+			r.t.Fatalf("%s did not get the last message: %v; it got %d, at last %v\n%s", p.reader, err, len(reader.got), reader.got[max(0, len(reader.got)-3):], srv.Log())
 		}
 		delete(p.got, final)
-		p.seq = p.seq[:len(p.seq)-1]
+		p.seq = slices.DeleteFunc(p.seq, func(b string) bool { return b == final })
 		p.acked = p.acked[:len(p.acked)-1]
 		c.Close()
 		reader.Close()
