@@ -105,6 +105,9 @@ func (a *actor) next() int {
 }
 
 func (a *actor) start(t task) {
+	if t.in != nil && t.in.u != nil {
+		t.in.mark = t.in.u.Mark()
+	}
 	defer a.caught(t.in)
 	a.wake()
 	if !a.loaded {
@@ -125,6 +128,7 @@ func (a *actor) caught(in *inbound) {
 	}
 	a.m.d.Log.Error("a room's handler panicked", "room", a.jid.String(), "panic", fmt.Sprint(v))
 	if in != nil && in.u != nil && !in.u.Submitted() {
+		in.u.Back(in.mark) // half a change is none
 		a.refuse(in, stanza.AsError(fmt.Errorf("muc: panic: %v", v)))
 	}
 }
@@ -192,6 +196,9 @@ func (a *actor) refuse(in *inbound, err error) {
 	}
 	if in.failed != nil {
 		in.failed(err)
+	}
+	if in.call {
+		return // nothing comes of it
 	}
 	if in.st == nil || in.failed != nil {
 		a.m.d.Journal.Submit(in.u)

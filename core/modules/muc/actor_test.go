@@ -351,3 +351,21 @@ func TestNoArchive(t *testing.T) {
 		t.Errorf("%d messages are stored, %v", n, err)
 	}
 }
+
+// attacks: presence flood: what an occupant shows is bounded, because it is kept and sent to everybody who comes.
+func TestPresenceIsBounded(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.open(alice, "Alice", coven)
+	big := strings.Repeat("x", maxShow)
+	for _, c := range []struct{ sent, shown string }{
+		{"<show>away</show><a xmlns='urn:example:a'>small</a>", "<show>away</show><a xmlns='urn:example:a'>small</a>"},
+		{"<show>away</show><status>here</status><a xmlns='urn:example:a'>" + big + "</a>", "<show>away</show><status>here</status>"},
+		{"<show>away</show><status>" + big + "</status>", "<show>away</show>"},
+	} {
+		w.do(alice, "<presence to='"+coven+"/Alice'>"+c.sent+"</presence>")
+		got := w.take(alice)
+		if len(got) != 1 || !strings.HasPrefix(got[0].Payload.String(), c.shown+"<occupant-id") {
+			t.Errorf("sent %.60s, shown %v", c.sent, got)
+		}
+	}
+}

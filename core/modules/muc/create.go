@@ -98,7 +98,7 @@ func (a *actor) create(in *inbound) {
 			return
 		}
 		o, _ := r.Enter(j.request.Who, j.request.Nick, room.Moderator)
-		o.SetPresence(a.sanitize(in.st.Payload))
+		o.SetPresence(a.show(in.st.Payload))
 		a.m.joined.add(j.request.Who, a.jid)
 		a.welcome(o, j.request.Who, j, []int{201}) // §10.1.1
 		a.fireJoined(o, j.request.Who, in.st)

@@ -13,7 +13,8 @@ type inbound struct {
 	h  *host
 	// failed, if set, is told of a refusal instead of the stanza's sender.
 	failed func(error)
-	call   bool // a call of the rooms service; st is nil
+	call   bool         // a call of the rooms service; st is nil, and the unit is its own
+	mark   journal.Mark // the unit as it came
 }
 
 // query returns the child of an iq request, read.

@@ -7,7 +7,8 @@
 // shown, and two stanzas take effect in the order in which they came. A room is loaded when somebody addresses it and forgotten when
 // nobody is in it: at rest it costs disk only.
 //
-// One file per feature; each registers what it answers in the dispatch table (dispatch.go). A gateway takes part through the points of
+// One file per feature; each registers what it answers in the dispatch table (dispatch.go). The package is larger than others because all
+// features act on the one actor that owns a room; what can be decided without it is in the package room. A gateway takes part through the points of
 // event.MUC and the service of event/rooms.go (EnsureRoom, SetOccupants, Inject, Retract, SetSubject), which [Module] provides.
 //
 // What this package is not: the archive of rooms is queried elsewhere (XEP-0313), this package only writes the references; a bridge's

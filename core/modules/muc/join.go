@@ -91,7 +91,7 @@ func (a *actor) enter(in *inbound, j joining, adm room.Admission) {
 	}
 	a.audience() // of those who were here before
 	o, fresh := a.room.Enter(j.request.Who, j.request.Nick, adm.Role)
-	o.SetPresence(a.sanitize(in.st.Payload))
+	o.SetPresence(a.show(in.st.Payload))
 	a.m.joined.add(j.request.Who, a.jid)
 	n := a.available(o)
 	if !fresh { // XEP-0045 §7.2.8: another session of hers; they see what she shows now

@@ -23,7 +23,7 @@ func (a *actor) unavailable(in *inbound) {
 		return
 	}
 	n := a.departure(o)
-	n.show, n.id = onlyStatus(a.sanitize(in.st.Payload)), in.st.ID
+	n.show, n.id = onlyStatus(a.show(in.st.Payload)), in.st.ID
 	left := event.RoomLeft{Gone: a.m.offline(in.st.From)}
 	a.leave(in, in.st.From, n, left)
 }

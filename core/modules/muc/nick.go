@@ -29,7 +29,7 @@ func (a *actor) changeNick(in *inbound, o *room.Occupant) {
 		if displaced != nil {
 			a.displace(displaced)
 		}
-		show := a.sanitize(in.st.Payload)
+		show := a.show(in.st.Payload)
 		if len(o.Sessions) == 1 && a.room.ByNick(nick) == nil {
 			o.SetPresence(show)
 			a.rename(o, nick, in.st.ID)
@@ -72,7 +72,7 @@ func (a *actor) splitNick(in *inbound, o *room.Occupant, nick string) {
 	if last {
 		a.tellOthers(n, role)
 	}
-	now.SetPresence(a.sanitize(in.st.Payload))
+	now.SetPresence(a.show(in.st.Payload))
 	shown := a.available(now)
 	shown.id = in.st.ID
 	a.tellSelf(shown, full)

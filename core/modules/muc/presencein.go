@@ -55,7 +55,7 @@ func (a *actor) notInRoom(in *inbound) {
 
 // update is a change of availability (XEP-0045 §7.7).
 func (a *actor) update(in *inbound, o *room.Occupant) {
-	o.SetPresence(a.sanitize(in.st.Payload))
+	o.SetPresence(a.show(in.st.Payload))
 	n := a.available(o)
 	for _, s := range o.Sessions {
 		n.id = ""
@@ -71,7 +71,7 @@ func (a *actor) update(in *inbound, o *room.Occupant) {
 
 // resync answers a join of somebody who is in the room already: she has lost track and gets everything again (XEP-0045 §7.2.1, §17.3).
 func (a *actor) resync(in *inbound, o *room.Occupant) {
-	show := a.sanitize(in.st.Payload)
+	show := a.show(in.st.Payload)
 	if show.String() != o.Presence.String() {
 		o.SetPresence(show)
 		for _, s := range without(o.Sessions, []jid.JID{in.st.From}) {

@@ -171,7 +171,7 @@ func (a *actor) setPuppet(c *puppetChange) {
 
 func (a *actor) enterPuppet(c *puppetChange) {
 	o := &room.Occupant{Nick: c.nick, Bare: c.Puppet, ID: room.OccupantID(a.room.Secret, a.remoteKey(c.OccupantChange)), Role: c.role,
-		Domain: c.Puppet.Domain(), Fallbacks: c.Fallbacks, Presence: a.sanitize(xmlstream.NewFragment(c.Presence...))}
+		Domain: c.Puppet.Domain(), Fallbacks: c.Fallbacks, Presence: a.show(xmlstream.NewFragment(c.Presence...))}
 	a.room.EnterPuppet(o)
 	a.tellOthers(a.available(o), o.Role)
 }
@@ -188,7 +188,7 @@ func (a *actor) changePuppet(o *room.Occupant, c *puppetChange) {
 	before := a.shown(o).full.st.Payload.String()
 	a.room.Apply(c.lists)
 	if c.Presence != nil {
-		o.SetPresence(a.sanitize(xmlstream.NewFragment(c.Presence...)))
+		o.SetPresence(a.show(xmlstream.NewFragment(c.Presence...)))
 	}
 	if c.Fallbacks != nil {
 		o.Fallbacks = c.Fallbacks

@@ -56,6 +56,27 @@ func (a *actor) sanitize(f xmlstream.Fragment) xmlstream.Fragment {
 	return f
 }
 
+// maxShow bounds what an occupant shows of herself, in bytes: it is kept, and sent to everybody who enters (attacks: presence flood).
+const maxShow = 8 << 10
+
+// basics are what stays of a presence that is too large (XEP-0045 §18.1: a service may discard extended presence).
+var basics = map[xmlstream.Name]bool{
+	{Space: ns.Client, Local: "show"}: true, {Space: ns.Client, Local: "status"}: true, {Space: ns.Client, Local: "priority"}: true,
+	{Space: ns.VCardUpdate, Local: "x"}: true, {Space: ns.Caps, Local: "c"}: true, {Space: ns.Caps2, Local: "c"}: true,
+}
+
+// show returns what of a presence is shown to others.
+func (a *actor) show(f xmlstream.Fragment) xmlstream.Fragment {
+	f = a.sanitize(f)
+	if f.Len() > maxShow {
+		f = f.Without(func(c xmlstream.Child) bool { return !basics[c.Name()] })
+	}
+	if f.Len() > maxShow {
+		f = f.Without(func(c xmlstream.Child) bool { return !c.Is(ns.Client, "show") })
+	}
+	return f
+}
+
 // sanitizeInner takes the room's marks out of what refers to other messages.
 func sanitizeInner(f xmlstream.Fragment) xmlstream.Fragment {
 	var nodes []*xmlstream.Node
