@@ -61,6 +61,12 @@ func (r *Request) Deferred() bool { return r.deferred }
 // other becomes internal-server-error and is logged).
 type IQHandler func(ctx context.Context, req *Request) (*xmlstream.Node, error)
 
+// Unsupported is the answer to a request that nobody answers here (RFC 6121 §8.5.1, §8.5.2.1.3). Modules give the same where it is nobody's
+// business whether an account exists (RFC 6120 §13.11).
+func Unsupported() *stanza.Error {
+	return stanza.NewError(stanza.ServiceUnavailable, "This request is not supported here.")
+}
+
 // HostHandler gets every stanza that is addressed to a host which a module brought, except iq requests that the registrar's table answers for the host's scope. It takes
 // over u and sees to it that it is submitted exactly once.
 type HostHandler interface {

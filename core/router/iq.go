@@ -51,8 +51,7 @@ func (r *Router) toAccount(ctx context.Context, t *table, u *journal.Unit, st *s
 	if st.IsRequest() && !own(st) {
 		ok, err := r.exists(ctx, st.To)
 		if err == nil && !ok {
-			// The same words as for an account that does not know the request, so that nobody learns which accounts there are.
-			err = unknown()
+			err = r.stranger(t, st)
 		}
 		if err != nil {
 			r.refuse(ctx, u, st, err)
@@ -60,6 +59,20 @@ func (r *Router) toAccount(ctx context.Context, t *table, u *journal.Unit, st *s
 		}
 	}
 	r.serve(ctx, t, module.ScopeAccount, u, st)
+}
+
+// stranger answers a request to an account that does not exist with what one that does would say to a stranger, so that nobody learns which
+// accounts there are (RFC 6120 §13.11).
+func (r *Router) stranger(t *table, st *stanza.Stanza) error {
+	q, _ := st.Query()
+	if e, ok := t.request(module.ScopeAccount, st.Type, q.Name().Space, q.Name().Local); ok && e.OwnOnly {
+		return notYours()
+	}
+	return module.Unsupported()
+}
+
+func notYours() error {
+	return stanza.NewError(stanza.Forbidden, "Only the account itself may ask this.")
 }
 
 // own tells whether an iq concerns the sender's own account.
@@ -75,19 +88,14 @@ func (r *Router) serve(ctx context.Context, t *table, scope module.Scope, u *jou
 	q, _ := st.Query()
 	e, ok := t.request(scope, st.Type, q.Name().Space, q.Name().Local)
 	if !ok {
-		r.refuse(ctx, u, st, unknown())
+		r.refuse(ctx, u, st, module.Unsupported())
 		return
 	}
 	if e.OwnOnly && !own(st) {
-		r.refuse(ctx, u, st, stanza.NewError(stanza.Forbidden, "Only the account itself may ask this."))
+		r.refuse(ctx, u, st, notYours())
 		return
 	}
 	r.handle(ctx, e, u, st, q)
-}
-
-// unknown: RFC 6121 §8.5.1, §8.5.2.1.3; RFC 6120 §8.4.
-func unknown() error {
-	return stanza.NewError(stanza.ServiceUnavailable, "This request is not supported here.")
 }
 
 // handle runs a handler and sends its answer after the commit.

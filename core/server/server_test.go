@@ -131,7 +131,9 @@ func TestFailures(t *testing.T) {
 		"a domain twice":     {func(o *server.Options) { o.Domains = []string{"a.example", "A.example"} }, "a.example is there twice", ""},
 		"a module twice":     {func(o *server.Options) { o.Modules = []module.Module{&part{name: "x"}, &part{name: "x"}} }, "module x is there twice", ""},
 		"registration fails": {func(o *server.Options) { o.Modules = []module.Module{&part{name: "x", reg: errors.New("no")}} }, "register module x: no", ""},
-		"a need":             {func(o *server.Options) { o.Modules = []module.Module{&part{name: "x", set: func(r *module.Registrar) { r.Need(&need) }}} }, "module x needs", ""},
+		"a need": {func(o *server.Options) {
+			o.Modules = []module.Module{&part{name: "x", set: func(r *module.Registrar) { r.Need(&need) }}}
+		}, "module x needs", ""},
 		"a start fails": {func(o *server.Options) {
 			o.Modules = []module.Module{&part{name: "a", notes: &notes}, &part{name: "b", notes: &notes, start: errors.New("no")}}
 		}, "start module b: no", "+a +b -a"},

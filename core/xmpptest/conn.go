@@ -151,7 +151,7 @@ func (c *Conn) fail(err error) {
 }
 
 // poll returns the next element, or the error that the stream ended with, or neither and what to wait for.
-func (c *Conn) poll() (*xmlstream.Node, error, chan struct{}) {
+func (c *Conn) poll() (*xmlstream.Node, chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.in) > 0 {
@@ -159,7 +159,7 @@ func (c *Conn) poll() (*xmlstream.Node, error, chan struct{}) {
 		c.in = c.in[1:]
 		return n, nil, nil
 	}
-	return nil, c.err, c.wake
+	return nil, c.wake, c.err
 }
 
 // next waits for the next element.
@@ -167,7 +167,7 @@ func (c *Conn) next() (*xmlstream.Node, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {
-		n, err, wake := c.poll()
+		n, wake, err := c.poll()
 		if n != nil || err != nil {
 			return n, err
 		}

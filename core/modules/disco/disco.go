@@ -156,7 +156,7 @@ func (m *Module) admit(ctx context.Context, req *module.Request, scope module.Sc
 	if err != nil || ok {
 		return err
 	}
-	return stanza.NewError(stanza.ServiceUnavailable, "This request is not supported here.")
+	return module.Unsupported()
 }
 
 func unknownNode() error { return stanza.NewError(stanza.ItemNotFound, "There is no such node.") }

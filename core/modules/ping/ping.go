@@ -30,7 +30,18 @@ func (*Module) Info() module.Info {
 // Register implements module.Module.
 func (*Module) Register(r *module.Registrar) error {
 	r.Feature(module.ScopeAny, ns.Ping)
-	return r.IQ(module.IQRoute{Scope: module.ScopeAny, Type: stanza.TypeGet, Space: ns.Ping, Local: "ping", Handle: pong})
+	return r.IQ(
+		module.IQRoute{Scope: module.ScopeAny, Type: stanza.TypeGet, Space: ns.Ping, Local: "ping", Handle: pong},
+		module.IQRoute{Scope: module.ScopeAccount, Type: stanza.TypeGet, Space: ns.Ping, Local: "ping", Handle: ownPong},
+	)
+}
+
+// ownPong answers for an account to itself; others would learn that it exists (XEP-0199 §7).
+func ownPong(_ context.Context, req *module.Request) (*xmlstream.Node, error) {
+	if !req.Own {
+		return nil, module.Unsupported()
+	}
+	return nil, nil
 }
 
 // pong: XEP-0199 §4.1, §4.2.

@@ -19,7 +19,8 @@ type cache struct {
 	accounts map[string]*account
 }
 
-// account is one roster. mu orders its changes; where two are locked, it is in the order of the owners (docs/locks.md).
+// account is one roster. mu orders its changes. Where two rosters are locked, it is in the order of their owners; cache.mu may be
+// taken while rosters are locked; nothing is locked under it.
 type account struct {
 	owner string
 	users int  // who holds or waits for mu, and units under way; guarded by cache.mu

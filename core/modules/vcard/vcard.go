@@ -93,7 +93,7 @@ func (m *Module) get(ctx context.Context, req *module.Request) (*xmlstream.Node,
 		return nil, stanza.NewError(stanza.ItemNotFound, "There is no vCard yet.") // XEP-0054 §3.1
 	}
 	// XEP-0054 §3.3: the same as for an account that does not exist.
-	return nil, stanza.NewError(stanza.ServiceUnavailable, "")
+	return nil, module.Unsupported()
 }
 
 // set: XEP-0054 §3.2. The whole vCard is replaced.
