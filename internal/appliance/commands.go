@@ -25,7 +25,7 @@ func (a *Appliance) Commands() *admin.Registry { return a.cmds }
 func (a *Appliance) commands() error {
 	u := &admin.Users{Accounts: a.core.Accounts(), Local: a.core.Router().IsAccountDomain, Generate: generatePassword,
 		Kick: a.core.Sessions().Close, Online: func(ctx context.Context, bare jid.JID) int { return len(a.core.Sessions().Of(ctx, bare)) }}
-	r := &admin.Rooms{Store: a.store.Rooms(), Services: a.roomServices}
+	r := &admin.Rooms{Store: a.store.Rooms(), Keeper: a.muc, Services: a.roomServices}
 	ops := &admin.Operations{
 		Backup: backup(a.store, a.config.DataDir), Reload: a.Reload, Points: a.core.Events().Points,
 		Infos: func() []module.Info { return a.core.Registry().Infos }, Version: Version,
