@@ -33,6 +33,7 @@ type Bridge struct {
 	info  sdk.Info
 	codec *mappings.Codec // nil: never attached since the start
 	caps  sdk.Capabilities
+	pause bool  // nothing is sent
 	last  error // why the last instance ended
 	told  map[jid.JID]bool
 
@@ -137,6 +138,11 @@ func (b *Bridge) attach(ctx context.Context, r sdk.Remote) error {
 	b.log.Info("plugin attached", "plugin", info.Plugin, "version", info.Version)
 	b.m.run(func(context.Context) { i.loadLogins(i.ctx) })
 	b.wakeAll(ctx)
+	for _, p := range b.portals.all() {
+		if p.peopled() {
+			p.refresh(i)
+		}
+	}
 	return nil
 }
 
@@ -160,11 +166,15 @@ func (i *instance) end(err error) {
 	i.cancel(err)
 	b := i.b
 	b.mu.Lock()
-	if b.inst == i {
+	was := b.inst == i
+	if was {
 		b.inst, b.last = nil, err
 	}
 	b.mu.Unlock()
 	b.inbox.lose(i)
+	if was && b.m.o.Detached != nil {
+		b.m.o.Detached(b.spec.Name, err)
+	}
 }
 
 // wakeAll starts the pump of every portal that has something to send.

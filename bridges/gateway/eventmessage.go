@@ -149,7 +149,7 @@ func (a *arrival) writeOptions(ctx context.Context, c sdk.Content) mappings.Writ
 	}
 	if r := c.ReplyTo; r != nil && r.Target.ID != "" {
 		if t := a.target(ctx, r.Target); t != nil {
-			o.ReplyID = a.b.m.ids.Encode(a.p.room.String(), int64(t.pair.Stanza))
+			o.ReplyID = a.p.wireID(ctx, t.pair.Stanza)
 			o.ReplyTo = t.st.From.String()
 		}
 	}

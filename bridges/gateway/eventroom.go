@@ -236,7 +236,7 @@ func onPortalOpened(ctx context.Context, a *arrival) {
 		a.done(rejected("the room %s is not the bridge's to open", e.XMPPRoom))
 		return
 	}
-	_, err := a.b.makePortal(ctx, e.Info, e.Info.Via)
+	_, err := a.b.makePortal(ctx, a.bt.i, e.Info, e.Info.Via)
 	var se *stanza.Error
 	if errors.As(err, &se) || errors.Is(err, mappings.ErrAddress) {
 		a.done(rejected("%v", err))

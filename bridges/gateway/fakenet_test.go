@@ -116,14 +116,30 @@ func (n *fakeNet) record(op sdk.Op, d sdk.Delivered) {
 	n.note()
 }
 
-func (n *fakeNet) Send(_ context.Context, op *sdk.SendMessage) (sdk.Delivered, error)     { return n.do(op) }
-func (n *fakeNet) Edit(_ context.Context, op *sdk.EditMessage) (sdk.Delivered, error)     { return n.do(op) }
-func (n *fakeNet) Retract(_ context.Context, op *sdk.RetractMessage) (sdk.Delivered, error) { return n.do(op) }
-func (n *fakeNet) React(_ context.Context, op *sdk.SetReactions) (sdk.Delivered, error)   { return n.do(op) }
-func (n *fakeNet) SetTopic(_ context.Context, op *sdk.SetTopic) (sdk.Delivered, error)    { return n.do(op) }
-func (n *fakeNet) JoinGhost(_ context.Context, op *sdk.JoinGhost) (sdk.Delivered, error)  { return n.do(op) }
-func (n *fakeNet) LeaveGhost(_ context.Context, op *sdk.LeaveGhost) (sdk.Delivered, error) { return n.do(op) }
-func (n *fakeNet) Moderate(_ context.Context, op *sdk.Moderate) (sdk.Delivered, error)    { return n.do(op) }
+func (n *fakeNet) Send(_ context.Context, op *sdk.SendMessage) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) Edit(_ context.Context, op *sdk.EditMessage) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) Retract(_ context.Context, op *sdk.RetractMessage) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) React(_ context.Context, op *sdk.SetReactions) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) SetTopic(_ context.Context, op *sdk.SetTopic) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) JoinGhost(_ context.Context, op *sdk.JoinGhost) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) LeaveGhost(_ context.Context, op *sdk.LeaveGhost) (sdk.Delivered, error) {
+	return n.do(op)
+}
+func (n *fakeNet) Moderate(_ context.Context, op *sdk.Moderate) (sdk.Delivered, error) {
+	return n.do(op)
+}
 
 func (n *fakeNet) signal(s sdk.Signal) error {
 	n.mu.Lock()

@@ -25,12 +25,6 @@ type Rooms interface {
 	SetSubject(ctx context.Context, m event.InjectedMessage) error
 }
 
-// IDCodec writes and reads the ids of archived messages as clients see them.
-type IDCodec interface {
-	Encode(archive string, id int64) string
-	Decode(archive, s string) (int64, bool)
-}
-
 // VCards reads the vCards of accounts, for the faces of ghosts.
 type VCards interface {
 	VCard(ctx context.Context, account jid.JID) (*xmlstream.Node, error)
@@ -51,7 +45,6 @@ type Module struct {
 	o      Options
 	d      module.Deps
 	rooms  Rooms
-	ids    IDCodec
 	vcards VCards
 
 	byName map[string]*Bridge
@@ -106,7 +99,6 @@ func (m *Module) Info() module.Info {
 func (m *Module) Register(r *module.Registrar) error {
 	m.d = r.Deps
 	r.Need(&m.rooms)
-	r.Need(&m.ids)
 	r.Want(&m.vcards)
 	for _, s := range m.o.Bridges {
 		b := m.byName[s.Name]

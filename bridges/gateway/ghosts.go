@@ -268,6 +268,9 @@ func (m *Module) joined(ctx context.Context, v *event.RoomJoin) error {
 		p.b.ghosts.change(p, v.Occupant, true, 0, "")
 	}
 	p.showPerson(ctx, v.Occupant, v.Stanza)
+	if i := p.b.current(); i != nil {
+		p.refresh(i)
+	}
 	return nil
 }
 

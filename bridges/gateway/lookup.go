@@ -162,11 +162,11 @@ func (b *Bridge) open(ctx context.Context, i *instance, r sdk.JoinRequest) (*por
 	if !validID(string(info.Portal.Room)) || !validID(string(info.Portal.Login)) {
 		return nil, &sdk.Error{Code: sdk.CodeProtocol, Text: "the bridge named a room that cannot be"}
 	}
-	return b.makePortal(ctx, info, r.Via)
+	return b.makePortal(ctx, i, info, r.Via)
 }
 
 // makePortal makes the room of a portal, or makes it be as info says.
-func (b *Bridge) makePortal(ctx context.Context, info sdk.ChatInfo, via []string) (*portal, error) {
+func (b *Bridge) makePortal(ctx context.Context, i *instance, info sdk.ChatInfo, via []string) (*portal, error) {
 	p, err := b.portals.get(ctx, info.Portal)
 	if err != nil {
 		return nil, err
@@ -192,7 +192,10 @@ func (b *Bridge) makePortal(ctx context.Context, info sdk.ChatInfo, via []string
 			return nil, err
 		}
 	}
-	return p, p.describe(ctx, info)
+	p.mu.Lock()
+	p.fresh = i
+	p.mu.Unlock()
+	return p, p.describe(ctx, i, info)
 }
 
 func (b *Bridge) storePortal(ctx context.Context, p *portal, info sdk.ChatInfo, via []string) (*portal, error) {
@@ -212,7 +215,7 @@ func (b *Bridge) storePortal(ctx context.Context, p *portal, info sdk.ChatInfo, 
 }
 
 // describe makes the room be as the network says, and enters who is there.
-func (p *portal) describe(ctx context.Context, info sdk.ChatInfo) error {
+func (p *portal) describe(ctx context.Context, i *instance, info sdk.ChatInfo) error {
 	err := p.save(ctx, func(s *portalState) {
 		s.Kind, s.Link, s.Count, s.Gone = info.Kind, mappings.Cut(info.Link, 500, 2000), info.MemberCount, false
 		if info.Name != "" {
@@ -233,6 +236,9 @@ func (p *portal) describe(ctx context.Context, info sdk.ChatInfo) error {
 	}
 	if err := p.setMembers(ctx, info.Members); err != nil {
 		return err
+	}
+	if info.NextMembers != "" {
+		p.b.m.run(func(context.Context) { p.listMembers(i.ctx, i, info.NextMembers) })
 	}
 	if info.Avatar != nil {
 		p.b.faces.wantRoom(p, *info.Avatar)

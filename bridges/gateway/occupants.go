@@ -6,6 +6,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/mappings"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -50,13 +51,14 @@ func (p *portal) isPresent(q jid.JID) bool {
 func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 	const chunk = 50
 	var list []event.OccupantChange
+	known, err := p.b.puppets.ensureAll(ctx, members)
+	if err != nil {
+		return err
+	}
 	for _, m := range members {
-		if m.User.ID == "" || !validID(string(m.User.ID)) {
+		q := known[m.User.ID]
+		if q == nil {
 			continue // a ghost of ours, or nobody
-		}
-		q, err := p.b.puppets.ensure(ctx, m.User.ID, p.remote(), &m.User)
-		if err != nil {
-			return err
 		}
 		p.mu.Lock()
 		_, here := p.present[q.jid]
@@ -75,6 +77,58 @@ func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 		}
 	}
 	return p.set(ctx, list)
+}
+
+// listMembers puts those behind the first page on the room's lists: who is there can be asked for, although not everybody is shown.
+func (p *portal) listMembers(ctx context.Context, i *instance, next sdk.Cursor) {
+	codec := p.b.codecNow()
+	for listed := 0; next != "" && codec != nil && listed < p.b.m.o.Tune.MaxListed; {
+		info, err := i.remote.ChatInfo(ctx, sdk.ChatInfoRequest{Portal: p.remote(), Members: 500, After: next})
+		if err != nil || len(info.Members) == 0 || info.NextMembers == next {
+			return
+		}
+		lists := map[string]string{}
+		for _, m := range info.Members {
+			if a, err := codec.User(m.User.ID); err == nil && validID(string(m.User.ID)) {
+				lists[a.JID.String()] = mappings.StandingOf(m.Role).Affiliation
+			}
+		}
+		if err := p.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: p.room, Affiliations: lists}); err != nil {
+			p.b.log.Warn("members could not be listed", "room", p.room.String(), "error", err)
+			return
+		}
+		listed += len(lists)
+		next = info.NextMembers
+	}
+}
+
+// peopled tells whether somebody of this side is in the room.
+func (p *portal) peopled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.people) > 0
+}
+
+// refresh asks an instance of the plugin once how a room is now and who is in it: after a start nobody of the network is.
+func (p *portal) refresh(i *instance) {
+	p.mu.Lock()
+	todo := p.fresh != i && !p.state.Gone && !p.room.IsZero()
+	p.fresh = i
+	p.mu.Unlock()
+	if !todo {
+		return
+	}
+	p.b.m.run(func(context.Context) {
+		ctx, cancel := context.WithTimeout(i.ctx, p.b.m.o.Tune.JoinTimeout)
+		defer cancel()
+		info, err := i.remote.ChatInfo(ctx, sdk.ChatInfoRequest{Portal: p.remote(), Members: p.b.m.o.Tune.MaxOccupants, Active: true})
+		if err == nil {
+			err = p.describe(ctx, i, info)
+		}
+		if err != nil && ctx.Err() == nil {
+			p.b.log.Warn("a room could not be refreshed", "room", p.room.String(), "error", err)
+		}
+	})
 }
 
 // makeRoom makes a puppet leave if the room is full, the one that the map gives first: an arbitrary one. Those who speak come back.

@@ -19,7 +19,9 @@ type Options struct {
 	IsAdmin func(jid.JID) bool
 	// Media stores files and gives links to them; nil: files are named in text only.
 	Media Media
-	Tune  Tuning
+	// Detached is told when the session with a plugin has ended, and why; nil: nobody.
+	Detached func(bridge string, err error)
+	Tune     Tuning
 }
 
 // Tuning are the numbers; zero values are the defaults named.
@@ -32,6 +34,8 @@ type Tuning struct {
 	OpTimeout     time.Duration // one operation: 2 min
 	RetryMin      time.Duration // the first pause after a temporary failure: 1 s
 	RetryMax      time.Duration // the longest: 1 min
+	PresenceDelay time.Duration // changes of remote presence are gathered so long: 5 s
+	MaxListed     int           // members of a remote room that stand on the room's lists: 20,000
 	InboxEvents   int           // events of a bridge that may be under way: 1024
 	AvatarBytes   int           // a face: 256 KiB
 	AvatarWorkers int           // faces fetched at a time: 2
@@ -64,7 +68,7 @@ func (o *Options) fill() error {
 	for _, d := range []struct {
 		at   *int
 		want int
-	}{{&t.MaxOccupants, 200}, {&t.GhostsPerSec, 2}, {&t.InboxEvents, 1024}, {&t.AvatarBytes, 256 << 10}, {&t.AvatarWorkers, 2}} {
+	}{{&t.MaxOccupants, 200}, {&t.GhostsPerSec, 2}, {&t.InboxEvents, 1024}, {&t.AvatarBytes, 256 << 10}, {&t.AvatarWorkers, 2}, {&t.MaxListed, 20000}} {
 		if *d.at <= 0 {
 			*d.at = d.want
 		}
@@ -74,7 +78,7 @@ func (o *Options) fill() error {
 		want time.Duration
 	}{
 		{&t.MaxAge, 48 * time.Hour}, {&t.LeaveAfter, 24 * time.Hour}, {&t.JoinTimeout, time.Minute}, {&t.OpTimeout, 2 * time.Minute},
-		{&t.RetryMin, time.Second}, {&t.RetryMax, time.Minute},
+		{&t.RetryMin, time.Second}, {&t.RetryMax, time.Minute}, {&t.PresenceDelay, 5 * time.Second},
 	} {
 		if *d.at <= 0 {
 			*d.at = d.want

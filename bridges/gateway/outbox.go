@@ -25,6 +25,9 @@ type outbox struct {
 	paused  bool // until a time: resume is called then
 	flight  *flight
 	pause   time.Duration // the next pause after a failure
+	sent    int           // operations delivered, refused, and the last error, since the start
+	refused int
+	lastErr string
 	idle    chan struct{} // closed when flight becomes nil; nil: nobody waits
 }
 
@@ -83,8 +86,8 @@ func (o *outbox) pump(ctx context.Context) {
 // step sends the first waiting operation; more tells that the next may follow at once.
 func (o *outbox) step(ctx context.Context) (more bool) {
 	i := o.p.b.current()
-	if i == nil {
-		return false // attach wakes every portal that has something waiting
+	if i == nil || o.p.b.paused() {
+		return false // attach and Resume wake every portal that has something waiting
 	}
 	list, _, err := o.p.b.m.d.Store.Messages().List(ctx, storage.Outbox, o.p.key, storage.Range{Limit: 1})
 	if err != nil {
@@ -243,6 +246,9 @@ func (o *outbox) drop(ctx context.Context, ref storage.Ref) error {
 func (o *outbox) failed(ctx context.Context, f *flight, err error, body []byte) (more bool) {
 	e := sdk.AsError(err)
 	o.p.b.counters.fail(e)
+	o.mu.Lock()
+	o.lastErr = e.Error()
+	o.mu.Unlock()
 	switch {
 	case errors.Is(e, sdk.ErrSessionLost) && o.p.b.current() == nil || ctx.Err() != nil:
 		o.again1(ctx, f, true)

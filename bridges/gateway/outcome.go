@@ -50,6 +50,9 @@ func (o *outbox) delivered(ctx context.Context, f *flight, d sdk.Delivered) erro
 		return err
 	}
 	o.p.b.counters.delivered.Add(1)
+	o.mu.Lock()
+	o.sent++
+	o.mu.Unlock()
 	if n.Receipt {
 		o.p.receipt(ctx, n, f.ref.Msg)
 	}
@@ -77,6 +80,7 @@ func (o *outbox) refuse(ctx context.Context, f *flight, e *sdk.Error, body []byt
 	p, n := o.p, &f.note
 	o.mu.Lock()
 	f.resolved = true
+	o.refused++
 	o.mu.Unlock()
 	p.b.counters.refused.Add(1)
 	p.b.log.Info("an operation was refused", "portal", p.key, "op", n.Op, "code", e.Code.String(), "reason", e.Text)

@@ -11,6 +11,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -51,8 +52,11 @@ type portal struct {
 	present map[jid.JID]string // puppets that are in the room, with the nick we asked for
 	people  map[jid.JID]int    // sessions of XMPP people in the room, by bare JID
 	guests  map[jid.JID]string // and their nicks
-	commits int                // injected messages that are not committed yet
-	settled chan struct{}      // closed when commits gets to zero; nil: nobody waits
+	ids     *stanzaid.Codec    // see codec
+	secret  []byte
+	fresh   *instance     // the instance that was asked how the room is
+	commits int           // injected messages that are not committed yet
+	settled chan struct{} // closed when commits gets to zero; nil: nobody waits
 }
 
 func (p *portal) remote() sdk.PortalKey {

@@ -137,6 +137,55 @@ func (t *puppetTable) ensure(ctx context.Context, id sdk.RemoteUserID, in sdk.Po
 	return q, nil
 }
 
+// ensureAll returns the puppets of the members of a page: those who are new are stored in one unit.
+func (t *puppetTable) ensureAll(ctx context.Context, members []sdk.Member) (map[sdk.RemoteUserID]*puppet, error) {
+	out := map[sdk.RemoteUserID]*puppet{}
+	codec := t.b.codecNow()
+	u := newLinkUnit(t.b.spec.Name)
+	var fresh []*puppet
+	for _, m := range members {
+		id := m.User.ID
+		if id == "" || !validID(string(id)) || out[id] != nil || codec == nil {
+			continue
+		}
+		q, err := t.known(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if q != nil {
+			if _, err := t.update(ctx, q, m.User); err != nil {
+				return nil, err
+			}
+			out[id] = q
+			continue
+		}
+		a, err := codec.User(id)
+		if err != nil {
+			continue
+		}
+		q = &puppet{remote: id, jid: a.JID, profile: profileOf(profile{}, &m.User)}
+		row, err := t.row(q, q.profile)
+		if err != nil {
+			return nil, err
+		}
+		u.Add(row)
+		fresh = append(fresh, q)
+		out[id] = q
+	}
+	if len(fresh) == 0 {
+		return out, nil
+	}
+	if err := t.b.m.commit(ctx, u); err != nil {
+		return nil, fmt.Errorf("gateway: store puppets: %w", err)
+	}
+	for _, q := range fresh {
+		kept := t.keep(q)
+		out[q.remote] = kept
+		t.b.faces.want(kept)
+	}
+	return out, nil
+}
+
 // askTimeout bounds a question about somebody: a message does not wait longer for its author's name.
 const askTimeout = 5 * time.Second
 
@@ -173,13 +222,21 @@ func (t *puppetTable) make(ctx context.Context, id sdk.RemoteUserID, u *sdk.User
 	return q, nil
 }
 
-func (t *puppetTable) store(ctx context.Context, q *puppet, p profile) error {
+func (t *puppetTable) row(q *puppet, p profile) (storage.PutPuppet, error) {
 	b, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Errorf("gateway: encode puppet: %w", err)
+		return storage.PutPuppet{}, fmt.Errorf("gateway: encode puppet: %w", err)
+	}
+	return storage.PutPuppet{Puppet: storage.Puppet{Bridge: t.b.spec.Name, Remote: string(q.remote), JID: q.jid.String(), State: b}}, nil
+}
+
+func (t *puppetTable) store(ctx context.Context, q *puppet, p profile) error {
+	row, err := t.row(q, p)
+	if err != nil {
+		return err
 	}
 	u := journal.NewUnit(journal.LinkLane(t.b.spec.Name))
-	u.Add(storage.PutPuppet{Puppet: storage.Puppet{Bridge: t.b.spec.Name, Remote: string(q.remote), JID: q.jid.String(), State: b}})
+	u.Add(row)
 	if err := t.b.m.commit(ctx, u); err != nil {
 		return fmt.Errorf("gateway: store puppet: %w", err)
 	}

@@ -139,7 +139,7 @@ func (a *arrival) showReactions(ctx context.Context, q *puppet, t *found, old, n
 		a.ok()
 		return
 	}
-	id := a.b.m.ids.Encode(a.p.room.String(), int64(t.pair.Stanza))
+	id := a.p.wireID(ctx, t.pair.Stanza)
 	a.inject(ctx, q, injected{payload: mappings.WriteReactions(id, next), sort: "reaction", record: func(rec *event.MessageRecord) {
 		rec.Unit.Add(a.p.putReactions(t.pair.Stanza, q.jid.String(), reactionSet{next}))
 		if more != nil {

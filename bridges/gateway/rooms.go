@@ -145,8 +145,8 @@ func (p *portal) messageID(ctx context.Context, id, occupant string) (storage.Me
 	if id == "" {
 		return 0, false
 	}
-	if n, ok := p.b.m.ids.Decode(p.room.String(), id); ok {
-		return storage.MessageID(n), true
+	if n, ok := p.decodeID(ctx, id); ok {
+		return n, true
 	}
 	b, err := p.b.m.d.Store.Table(tableSent).Get(ctx, p.key, occupant+sep+id)
 	if err != nil {

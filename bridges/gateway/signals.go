@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -42,11 +41,8 @@ func (p *presenceBook) of(id sdk.RemoteUserID) presence {
 	return p.people[id]
 }
 
-// presenceDelay is how long changes are gathered (bridging: §3.7: 5 s), presenceBatch how many are shown then: 20 in a second.
-const (
-	presenceDelay = 5 * time.Second
-	presenceBatch = 100
-)
+// presenceBatch is how many changes are shown at a time, of those that were gathered: with the default delay 20 in a second.
+const presenceBatch = 100
 
 // signal takes a signal of the plugin.
 func (b *Bridge) signal(s sdk.Signal) {
@@ -105,7 +101,7 @@ func (b *Bridge) remoteRead(ctx context.Context, s *sdk.ReadState) {
 	if err != nil || len(pairs) == 0 {
 		return
 	}
-	id := b.m.ids.Encode(p.room.String(), int64(pairs[len(pairs)-1].Stanza))
+	id := p.wireID(ctx, pairs[len(pairs)-1].Stanza)
 	nodes := []*xmlstream.Node{xmlstream.NewNode(ns.Markers, "displayed", "id", id), noStore()}
 	_, _ = b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room, Author: q.jid, Payload: nodes, At: b.m.d.Clock.Now(), Live: true, Origin: b.spec.users()})
 }
@@ -132,7 +128,7 @@ func (b *Bridge) remotePresence(s *sdk.Presence) {
 	book.dirty[s.Who.User] = true
 	if !book.pending {
 		book.pending = true
-		b.m.d.Clock.AfterFunc(presenceDelay, func() { b.m.run(b.showPresences) })
+		b.m.d.Clock.AfterFunc(b.m.o.Tune.PresenceDelay, func() { b.m.run(b.showPresences) })
 	}
 }
 
@@ -150,7 +146,7 @@ func (b *Bridge) showPresences(ctx context.Context) {
 	}
 	book.pending = len(book.dirty) > 0
 	if book.pending {
-		b.m.d.Clock.AfterFunc(presenceDelay, func() { b.m.run(b.showPresences) })
+		b.m.d.Clock.AfterFunc(b.m.o.Tune.PresenceDelay, func() { b.m.run(b.showPresences) })
 	}
 	book.mu.Unlock()
 	changes := map[*portal][]event.OccupantChange{}

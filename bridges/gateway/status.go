@@ -92,6 +92,9 @@ type PortalStatus struct {
 	People  int // XMPP people in it
 	Waiting int // operations
 	Lag     time.Duration
+	Sent    int // operations delivered since the start
+	Refused int
+	Error   string // the last one
 	Gone    bool
 }
 
@@ -112,6 +115,9 @@ func (p *portal) status(ctx context.Context) PortalStatus {
 	p.mu.Lock()
 	s := PortalStatus{Room: p.room, Remote: p.state.Remote, Name: p.state.Name, Puppets: len(p.present), People: len(p.people), Gone: p.state.Gone}
 	p.mu.Unlock()
+	p.out.mu.Lock()
+	s.Sent, s.Refused, s.Error = p.out.sent, p.out.refused, p.out.lastErr
+	p.out.mu.Unlock()
 	m := p.b.m
 	if n, err := m.d.Store.Messages().Count(ctx, storage.Outbox, p.key, 10000); err == nil {
 		s.Waiting = n
@@ -122,6 +128,37 @@ func (p *portal) status(ctx context.Context) PortalStatus {
 		}
 	}
 	return s
+}
+
+func (b *Bridge) paused() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.pause
+}
+
+// Pause stops sending to a network until Resume: what is said waits. What comes from there is still shown.
+func (m *Module) Pause(name string) error {
+	b := m.byName[name]
+	if b == nil {
+		return errNoBridge
+	}
+	b.mu.Lock()
+	b.pause = true
+	b.mu.Unlock()
+	return nil
+}
+
+// Resume ends Pause.
+func (m *Module) Resume(ctx context.Context, name string) error {
+	b := m.byName[name]
+	if b == nil {
+		return errNoBridge
+	}
+	b.mu.Lock()
+	b.pause = false
+	b.mu.Unlock()
+	b.wakeAll(ctx)
+	return nil
 }
 
 // Bridges returns the names of the bridges, in the order of the configuration.

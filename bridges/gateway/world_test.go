@@ -25,6 +25,7 @@ type world struct {
 	gw    *gateway.Module
 	net   *fakeNet
 	local *sdk.Local
+	ended chan error // the gateway has seen the end of an instance
 }
 
 type worldOptions struct {
@@ -41,12 +42,15 @@ const (
 
 func newWorld(t testing.TB, o worldOptions) *world {
 	t.Helper()
-	w := &world{t: t, net: newNet()}
+	w := &world{t: t, net: newNet(), ended: make(chan error, 100)}
 	if o.net != nil {
 		o.net(w.net)
 	}
 	if o.tune.GhostsPerSec == 0 {
 		o.tune.GhostsPerSec = 1000
+	}
+	if o.tune.PresenceDelay == 0 {
+		o.tune.PresenceDelay = time.Millisecond
 	}
 	if o.tune.RetryMin == 0 {
 		o.tune.RetryMin = time.Millisecond
@@ -56,7 +60,8 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	w.Server = xmpptest.Start(t, xmpptest.Options{
 		Modules: modules.Options{MUC: muc.Options{Hosts: hosts}},
 		Extra: func() []module.Module {
-			gw, err := gateway.New(gateway.Options{Bridges: []gateway.BridgeSpec{spec}, Tune: o.tune})
+			gw, err := gateway.New(gateway.Options{Bridges: []gateway.BridgeSpec{spec}, Tune: o.tune,
+				Detached: func(_ string, err error) { w.ended <- err }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,6 +79,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 // attach starts an instance of the plugin.
 func (w *world) attach() {
 	w.t.Helper()
+	w.detach()
 	w.local = sdk.NewLocal(w.net, sdk.LocalOptions{})
 	if err := w.gw.Attach(context.Background(), "fake", w.local); err != nil {
 		w.t.Fatal("attach:", err)
@@ -83,6 +89,9 @@ func (w *world) attach() {
 // detach ends the instance, as a crash of the plugin does.
 func (w *world) detach() {
 	if w.local != nil {
+		for len(w.ended) > 0 {
+			<-w.ended
+		}
 		w.local.Close()
 		w.local = nil
 	}
@@ -91,13 +100,11 @@ func (w *world) detach() {
 // awaitAway waits until the gateway has seen the end of the instance.
 func (w *world) awaitAway() {
 	w.t.Helper()
-	for range 10000 {
-		if s, _ := w.gw.Status(context.Background(), "fake"); !s.Attached {
-			return
-		}
-		<-time.After(time.Millisecond)
+	select {
+	case <-w.ended:
+	case <-time.After(patience):
+		w.t.Fatal("the plugin is still attached")
 	}
-	w.t.Fatal("the plugin is still attached")
 }
 
 // deliver hands events to the server and waits until they are durable.
@@ -118,20 +125,4 @@ var ops = sdk.PortalKey{Room: "!Ops:hs"}
 func says(who sdk.RemoteUserID, id, text string) *sdk.Message {
 	return &sdk.Message{EventHeader: sdk.EventHeader{Portal: ops, ID: sdk.EventID(id), Time: time.Now(), Actor: sdk.Party{User: who}},
 		Message: sdk.RemoteMessageID(id), Content: sdk.Content{Body: richtext.FromPlain(text)}}
-}
-
-// enter logs somebody in and lets her enter the room.
-func (w *world) enter(who, nick string) *xmpptest.Client {
-	w.t.Helper()
-	c := w.Login(w.t, who)
-	c.Online()
-	w.join(c, nick)
-	return c
-}
-
-func (w *world) join(c *xmpptest.Client, nick string) {
-	w.t.Helper()
-	c.Send("<presence to='" + opsRoom + "/" + nick + "'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
-	c.Expect("<presence from='" + opsRoom + "/" + nick + "'><x xmlns='http://jabber.org/protocol/muc#user'><status code='110'/>...</x>...</presence>")
-	c.Expect("<message type='groupchat'><subject>{*}</subject>...</message>")
 }
