@@ -27,7 +27,7 @@ func (r *Router) clean(st *stanza.Stanza) *stanza.Stanza {
 
 func suspicious(f xmlstream.Fragment) bool {
 	for c := range f.All() {
-		if n := c.Name(); n.Space == ns.StanzaID && n.Local == "stanza-id" || isCarbon(c) {
+		if c.Is(ns.StanzaID, "stanza-id") || isCarbon(c) {
 			return true
 		}
 	}
@@ -35,6 +35,5 @@ func suspicious(f xmlstream.Fragment) bool {
 }
 
 func isCarbon(c xmlstream.Child) bool {
-	n := c.Name()
-	return n.Space == ns.Carbons && (n.Local == "sent" || n.Local == "received")
+	return c.Is(ns.Carbons, "sent") || c.Is(ns.Carbons, "received")
 }

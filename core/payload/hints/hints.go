@@ -70,6 +70,10 @@ func Of(st *stanza.Stanza) Keep {
 func Payload(f xmlstream.Fragment) Keep {
 	kept, passing, store := false, false, false
 	for c := range f.All() {
+		if c.Is(ns.Client, "body") { // by far the most frequent, and asked several times for each message
+			kept = true
+			continue
+		}
 		switch n := c.Name(); {
 		case n.Space == ns.Hints:
 			switch n.Local {
@@ -80,8 +84,6 @@ func Payload(f xmlstream.Fragment) Keep {
 			case "store": // XEP-0334 §4.4
 				store = true
 			}
-		case n.Space == ns.Client && n.Local == "body":
-			kept = true
 		case n.Space == ns.MUCUser && n.Local == "x":
 			kept = kept || invites(c)
 		case worth[n]:
