@@ -8,6 +8,7 @@ type breaker struct {
 	rand     func() float64
 	failures []time.Time // within tune.Within
 	row      int         // failures since it last ran steadily
+	tripped  bool        // broken until it runs steadily, or somebody acts
 }
 
 // failed takes a failure after the plugin ran for a while; final says that only a
@@ -21,7 +22,7 @@ func (b *breaker) failed(now time.Time, ran time.Duration, final bool) (time.Dur
 	for len(b.failures) > 0 && now.Sub(b.failures[0]) > b.tune.Within {
 		b.failures = b.failures[1:]
 	}
-	if final || len(b.failures) >= b.tune.Crashes {
+	if b.tripped = b.tripped || final || len(b.failures) >= b.tune.Crashes; b.tripped {
 		return b.jitter(b.tune.SlowRetry), true
 	}
 	pause := b.tune.BackoffMax
@@ -31,7 +32,7 @@ func (b *breaker) failed(now time.Time, ran time.Duration, final bool) (time.Dur
 	return b.jitter(pause), false
 }
 
-func (b *breaker) reset() { b.failures, b.row = nil, 0 }
+func (b *breaker) reset() { b.failures, b.row, b.tripped = nil, 0, false }
 
 // jitter keeps bridges that failed together from starting together: 75 to 125 %.
 func (b *breaker) jitter(d time.Duration) time.Duration {

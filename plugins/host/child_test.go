@@ -86,15 +86,15 @@ func (h *hostile) Start(ctx context.Context, host sdk.Host, r sdk.Resume) error 
 		return sdk.Refuse(sdk.CodeBadCredentials, "the token is no longer valid")
 	case "grows":
 		go h.grow()
-	case "stops": // all of it stands still, as after a SIGSTOP by somebody
-		defer func() { go func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }() }()
+	case "waits":
+		select {}
 	case "floods":
 		go flood(ctx, host)
 	case "babbles":
 		go func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				log.Info("babble", "i", i)
-				fmt.Println("and on standard output", i)
+				_, _ = syscall.Write(1, []byte("and on standard output\n")) // os.Stdout is go-plugin's by now
 			}
 		}()
 	case "lies":

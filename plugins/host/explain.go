@@ -8,13 +8,16 @@ import (
 )
 
 var (
-	versionError   = regexp.MustCompile(`(?s)Incompatible API version with plugin\. Plugin version: (\d+)`)
+	versionError   = regexp.MustCompile(`(?is)incompatible API version with plugin\. Plugin version: (\d+)`)
 	handshakeError = regexp.MustCompile(`(?s)Unrecognized remote plugin message: ([^\n]*)`)
 )
 
 // explain turns what went wrong at a launch into one line for a person.
-func explain(path string, p *process, err error) error {
+func explain(path string, p *process, late bool, err error) error {
 	what := "plugin " + path
+	if late {
+		return fmt.Errorf("%s: no handshake in time: %w", what, errHung)
+	}
 	text := err.Error()
 	if m := versionError.FindStringSubmatch(text); m != nil {
 		return wrongVersion(what, m[1])
@@ -32,8 +35,6 @@ func explain(path string, p *process, err error) error {
 			why += fmt.Sprintf(", saying %.200q", said)
 		}
 		return fmt.Errorf("%s: %s: %w", what, why, errExited)
-	case strings.Contains(text, "timeout while waiting for plugin to start"):
-		return fmt.Errorf("%s: no handshake in time: %w", what, errHung)
 	}
 	return fmt.Errorf("%s: %w", what, errors.New(strings.Join(strings.Fields(text), " ")))
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -68,6 +69,7 @@ type lineGate struct {
 	write *io.PipeWriter
 	lines *rate.Limiter
 	bytes *rate.Limiter
+	notes *rate.Limiter // of what is said about dropped lines
 	line  []byte
 
 	mu      sync.Mutex
@@ -76,7 +78,10 @@ type lineGate struct {
 }
 
 func newLineGate(perSecond int) *lineGate {
-	g := &lineGate{lines: rate.NewLimiter(rate.Limit(perSecond), 5*perSecond), bytes: rate.NewLimiter(bytesPerSec, 1<<20)}
+	g := &lineGate{
+		lines: rate.NewLimiter(rate.Limit(perSecond), 5*perSecond), bytes: rate.NewLimiter(bytesPerSec, 1<<20),
+		notes: rate.NewLimiter(rate.Every(10*time.Second), 1),
+	}
 	g.read, g.write = io.Pipe()
 	return g
 }
@@ -109,8 +114,10 @@ func (g *lineGate) pass() {
 		g.mu.Unlock()
 		return
 	}
-	dropped := g.dropped
-	g.dropped = 0
+	dropped := 0
+	if g.dropped > 0 && g.notes.Allow() {
+		dropped, g.dropped = g.dropped, 0
+	}
 	g.mu.Unlock()
 	if dropped > 0 {
 		_, _ = fmt.Fprintf(g.write, `{"@level":"warn","@message":"the plugin logs too much, lines were dropped","count":%d}`+"\n", dropped)

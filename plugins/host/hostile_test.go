@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,7 +63,6 @@ func (l *lines) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, n
 
 func short(o *Options, _ *Spec) {
 	o.Tune.StartTimeout = time.Second
-	o.Tune.HealthEvery, o.Tune.HealthTimeout = 20*time.Millisecond, 100*time.Millisecond
 	o.Tune.MemoryEvery = 10 * time.Millisecond
 	o.Tune.StopTimeout = time.Second
 }
@@ -80,7 +80,7 @@ func TestHostilePlugins(t *testing.T) {
 		"future":  {Broken, "it speaks version 99 of the bridge protocol, this server version 1; install the plugin that belongs to this server"},
 		"panics":  {Waiting, "the process ended (exit status 2)"},
 		"refuses": {Broken, "the token is no longer valid"},
-		"stops":   {Waiting, "it hangs: 3 health checks without an answer"},
+		"waits":   {Waiting, "no answer in time"},
 		"grows":   {Waiting, "it uses too much memory"},
 	} {
 		t.Run(role, func(t *testing.T) {
@@ -89,7 +89,9 @@ func TestHostilePlugins(t *testing.T) {
 				if role != "silent" {
 					o.Tune.StartTimeout = 20 * time.Second
 				}
-				s.Memory = 512 << 20
+				if role == "waits" {
+					o.Tune.AttachTimeout = time.Second
+				}
 			}})
 			st := r.until(t, tc.state)
 			if !strings.Contains(st.Reason, tc.reason) || strings.ContainsAny(st.Reason, "\n\x1b") {
@@ -102,17 +104,32 @@ func TestHostilePlugins(t *testing.T) {
 	}
 }
 
+// All of it stands still, as after a SIGSTOP: its sockets take bytes and give none.
+func TestStoppedProcessIsEnded(t *testing.T) {
+	r := newRig(t, rigOptions{role: "demo", change: func(o *Options, _ *Spec) {
+		o.Tune.HealthEvery, o.Tune.HealthTimeout = 20*time.Millisecond, 200*time.Millisecond
+	}})
+	st := r.until(t, Running)
+	if err := syscall.Kill(st.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.until(t, Waiting); !strings.Contains(st.Reason, "it hangs: 3 health checks without an answer") {
+		t.Fatal(st.Reason)
+	}
+	r.until(t, Running)
+}
+
 func TestCrashLoopIsBroken(t *testing.T) {
 	r := newRig(t, rigOptions{role: "exits"})
 	st := r.until(t, Broken)
 	if st.Failures != 5 {
 		t.Fatalf("%+v", st)
 	}
-	// An administrator's restart tries at once.
+	// An administrator's restart tries at once, and as often as the first time.
 	if err := r.Restart("one"); err != nil {
 		t.Fatal(err)
 	}
-	if st := r.until(t, Broken); st.Failures != 6 {
+	if st := r.until(t, Broken); st.Failures != 10 {
 		t.Fatalf("%+v", st)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,9 +71,10 @@ func (processes) Launch(ctx context.Context, l Launch) (Instance, error) {
 	cfg.RunnerFunc = p.runner(func(pid int) error { return l.OnStarted(pid, dir) })
 	i := &instance{process: p, client: goplugin.NewClient(cfg), dir: dir}
 	if err := i.greet(ctx, l); err != nil {
+		late := ctx.Err() != nil || strings.Contains(err.Error(), "timeout while waiting for plugin to start")
 		i.kill()
 		i.release()
-		return nil, explain(l.Path, p, err)
+		return nil, explain(l.Path, p, late, err)
 	}
 	return i, nil
 }

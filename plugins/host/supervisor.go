@@ -116,16 +116,20 @@ func (s *supervisor) fail(ctx context.Context, ran time.Duration, err error) {
 	})
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
-	s.sleep(ctx, timer.C)
+	if s.sleep(ctx, timer.C) {
+		s.breaker.reset() // somebody acted: it counts from the beginning
+	}
 }
 
-// sleep waits for a time, an order or the end.
-func (s *supervisor) sleep(ctx context.Context, until <-chan time.Time) {
+// sleep waits for a time, an order or the end, and reports whether it was an order.
+func (s *supervisor) sleep(ctx context.Context, until <-chan time.Time) bool {
 	select {
-	case <-until:
 	case <-s.wake:
+		return true
+	case <-until:
 	case <-ctx.Done():
 	}
+	return false
 }
 
 // final reports whether starting again would only fail again.
@@ -228,8 +232,11 @@ func (s *supervisor) attach(ctx context.Context, i Instance, g *guarded) error {
 	case <-i.Exited():
 		return fmt.Errorf("%w (%s)", errExited, i.ExitText())
 	default:
-		return err
 	}
+	if errors.Is(err, sdk.ErrSessionLost) {
+		return s.lost(i, err)
+	}
+	return err
 }
 
 func (s *supervisor) configure(ctx context.Context, g *guarded) error {

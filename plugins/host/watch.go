@@ -27,7 +27,7 @@ func (s *supervisor) watch(ctx context.Context, i Instance, hung <-chan string) 
 		case <-i.Exited():
 			return false, fmt.Errorf("%w (%s)", errExited, i.ExitText())
 		case <-i.Remote().Done():
-			return false, s.lost(i)
+			return false, s.lost(i, i.Remote().Err())
 		case what := <-hung:
 			return false, fmt.Errorf("%w: %s", errHung, what)
 		case <-health.C:
@@ -45,14 +45,14 @@ func (s *supervisor) watch(ctx context.Context, i Instance, hung <-chan string) 
 }
 
 // lost: the session broke; usually because the process is just ending.
-func (s *supervisor) lost(i Instance) error {
+func (s *supervisor) lost(i Instance, err error) error {
 	wait := time.NewTimer(s.o.Tune.StopTimeout)
 	defer wait.Stop()
 	select {
 	case <-i.Exited():
 		return fmt.Errorf("%w (%s)", errExited, i.ExitText())
 	case <-wait.C:
-		return fmt.Errorf("%w: %w", errLost, i.Remote().Err())
+		return fmt.Errorf("%w: %w", errLost, err)
 	}
 }
 

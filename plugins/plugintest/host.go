@@ -196,9 +196,9 @@ func (h *Host) DeliverAsync(_ context.Context, b sdk.Batch) (*sdk.Ticket, error)
 	settle := h.Settle
 	h.notify()
 	h.mu.Unlock()
-	t.Then(func(_ sdk.Receipt, err error) {
+	t.Then(func(r sdk.Receipt, err error) {
 		if err == nil {
-			h.commit(b)
+			h.commit(b, r.Problems)
 		}
 	})
 	if settle == nil {
@@ -209,11 +209,15 @@ func (h *Host) DeliverAsync(_ context.Context, b sdk.Batch) (*sdk.Ticket, error)
 	return t, nil
 }
 
-// commit keeps a batch as the server would: what it has already, it drops.
-func (h *Host) commit(b sdk.Batch) {
+// commit keeps a batch as the server would: what it has already or was not
+// taken, it drops.
+func (h *Host) commit(b sdk.Batch, not []sdk.EventProblem) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, e := range b.Events {
+	for i, e := range b.Events {
+		if slices.ContainsFunc(not, func(p sdk.EventProblem) bool { return p.Index == i }) {
+			continue
+		}
 		head := e.Head()
 		key := fmt.Sprintf("%T %v %s %s", e, head.Portal, head.ID, head.Version)
 		if h.seen[key] {
