@@ -369,3 +369,48 @@ func TestPresenceIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// Whoever leaves says whether she meant the room or her whole session ended: a gateway treats them differently.
+func TestLeftTellsHow(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(w *world)
+		gone bool
+	}{
+		{"she leaves", func(w *world) { w.do(alice, "<presence to='"+coven+"/Alice' type='unavailable'/>") }, false},
+		{"she goes offline", func(w *world) {
+			w.net.sessions[jid.MustParse(alice)] = event.SessionInfo{JID: jid.MustParse(alice)}
+			w.do(alice, "<presence to='"+coven+"/Alice' type='unavailable'/>")
+		}, true},
+		{"her server says it for her", func(w *world) {
+			w.net.missing = map[jid.JID]bool{jid.MustParse(alice): true}
+			w.do(alice, "<presence to='"+coven+"/Alice' type='unavailable'/>")
+		}, true},
+		{"nobody says it", func(w *world) {
+			_ = w.ev.C2S.Closed.Fire(context.Background(), &event.SessionClosed{Info: event.SessionInfo{JID: jid.MustParse(alice)}})
+			w.sync()
+		}, true},
+		{"a message does not reach her", func(w *world) {
+			w.net.missing = map[jid.JID]bool{jid.MustParse(alice): true}
+			w.do(bob, "<message to='"+coven+"' type='groupchat' id='m'><body>x</body></message>")
+			w.sync()
+		}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, Options{})
+			var got []string
+			w.ev.MUC.Left.On(event.After, "test", func(_ context.Context, v *event.RoomLeft) error {
+				got = append(got, fmt.Sprintf("%s gone=%v last=%v", v.Occupant.Nick, v.Gone, v.Last))
+				return nil
+			})
+			w.open("owner@example.org/x", "Owner", coven)
+			w.join(alice, coven, "Alice")
+			w.join(bob, coven, "Bob")
+			c.do(w)
+			w.sync()
+			if want := fmt.Sprintf("Alice gone=%v last=true", c.gone); len(got) != 1 || got[0] != want {
+				t.Errorf("%v, want %s", got, want)
+			}
+		})
+	}
+}
