@@ -255,6 +255,28 @@ func TestQuickstartOverwritesNothing(t *testing.T) {
 	}
 }
 
+func TestRoomCommands(t *testing.T) {
+	r := programtest.Place(t, bin, "").Serve(t)
+	for _, step := range []struct{ args, out, err string }{
+		{args: "room create ops@rooms.v.test admin@v.test --name Operations", out: "ops@rooms.v.test was made; admin@v.test owns it."},
+		{args: "room create ops@rooms.v.test admin@v.test", err: "exists already"},
+		{args: "room create ops@elsewhere.test admin@v.test", err: "not served here"},
+		{args: "room list", out: "Operations"},
+		{args: "room affiliation ops@rooms.v.test bob@v.test member", out: "bob@v.test is member in ops@rooms.v.test."},
+		{args: "room affiliation ops@rooms.v.test admin@v.test none", err: "needs an owner"},
+		{args: "room affiliation ops@rooms.v.test bob@v.test king", err: "is no affiliation"},
+		{args: "room show ops@rooms.v.test", out: "member     bob@v.test"},
+		{args: "room destroy ops@rooms.v.test", err: "say --yes"},
+		{args: "room destroy ops@rooms.v.test --yes --reason over", out: "was destroyed"},
+		{args: "room show ops@rooms.v.test", err: "there is no room"},
+	} {
+		out, errs, code := r.Run(t, strings.Fields(step.args)...)
+		if step.err != "" && (code != 1 || !strings.Contains(errs, step.err)) || step.out != "" && (code != 0 || !strings.Contains(out, step.out)) {
+			t.Errorf("%s: status %d, output %q, error %q", step.args, code, out, errs)
+		}
+	}
+}
+
 func TestCommandsThatNeedAServer(t *testing.T) {
 	if _, errs, code := programtest.Place(t, bin, "").Run(t, "", "reload"); code != 1 || !strings.Contains(errs, "works with a running server only") {
 		t.Errorf("%d %q", code, errs)
