@@ -1,0 +1,257 @@
+package matrix
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
+
+	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
+)
+
+// roomBook holds what is known of rooms in this run.
+type roomBook struct {
+	seed maphash.Seed
+	mu   sync.Mutex
+	all  map[id.RoomID]*room
+}
+
+// room is one room. lane is held by whoever delivers its events, so that what was
+// pushed and what was read back never overtake each other.
+type room struct {
+	id   id.RoomID
+	lane chan struct{}
+
+	// Guarded by lane.
+	portal   bool       // the host keeps a cursor for it
+	verified id.EventID // everything up to it was delivered
+	checked  bool       // read back since the start
+	known    recent     // delivered lately
+
+	mu      sync.Mutex
+	active  bool               // something happened since it was last read back
+	joined  map[id.UserID]bool // of our users; absent: not known
+	reader  id.UserID          // who reads the room: the bot if ""
+	levels  *event.PowerLevelsEventContent
+	secret  bool // end-to-end encrypted
+	typing  map[id.UserID]bool
+	members *memberList
+}
+
+func newRoomBook(r sdk.Resume) *roomBook {
+	b := &roomBook{seed: maphash.MakeSeed(), all: map[id.RoomID]*room{}}
+	for _, p := range r.Portals {
+		b.get(id.RoomID(p.Room)).portal = true
+	}
+	for _, m := range r.Cursors {
+		if m.Portal.Room != "" {
+			known := b.get(id.RoomID(m.Portal.Room))
+			known.portal, known.verified = true, id.EventID(m.Cursor)
+		}
+	}
+	return b
+}
+
+func (b *roomBook) get(room id.RoomID) *room {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, ok := b.all[room]
+	if !ok {
+		r = newRoom(room, b.seed)
+		b.all[room] = r
+	}
+	return r
+}
+
+func newRoom(name id.RoomID, seed maphash.Seed) *room {
+	r := &room{id: name, lane: make(chan struct{}, 1), joined: map[id.UserID]bool{}, typing: map[id.UserID]bool{}}
+	r.known.seed = seed
+	return r
+}
+
+func (b *roomBook) list() []*room {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make([]*room, 0, len(b.all))
+	for _, r := range b.all {
+		out = append(out, r)
+	}
+	return out
+}
+
+// take takes the lane, or gives up with ctx.
+func (r *room) take(ctx context.Context) error {
+	select {
+	case r.lane <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *room) release() { <-r.lane }
+
+func (r *room) stir() {
+	r.mu.Lock()
+	r.active = true
+	r.mu.Unlock()
+}
+
+// settle forgets that something happened, and says whether it had.
+func (r *room) settle() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.active
+	r.active = false
+	return was
+}
+
+func (r *room) setJoined(user id.UserID, in bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.joined[user] = in
+}
+
+func (r *room) isEncrypted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.secret
+}
+
+func (r *room) isJoined(user id.UserID) (in, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	in, known = r.joined[user]
+	return in, known
+}
+
+// recent remembers the last events that were delivered, so that what is read back
+// need not be delivered again. The host recognises the rest.
+type recent struct {
+	seed maphash.Seed
+	ring []uint64
+	next int
+	set  map[uint64]struct{}
+}
+
+const recentEvents = 512
+
+func (k *recent) add(ev id.EventID) {
+	h := maphash.String(k.seed, string(ev))
+	if k.set == nil {
+		k.set = make(map[uint64]struct{}, recentEvents)
+	}
+	if _, ok := k.set[h]; ok {
+		return
+	}
+	if len(k.ring) < recentEvents {
+		k.ring = append(k.ring, h)
+	} else {
+		delete(k.set, k.ring[k.next])
+		k.ring[k.next] = h
+		k.next = (k.next + 1) % recentEvents
+	}
+	k.set[h] = struct{}{}
+}
+
+func (k *recent) has(ev id.EventID) bool {
+	_, ok := k.set[maphash.String(k.seed, string(ev))]
+	return ok
+}
+
+// reader gives the API as somebody who is in the room and can read it.
+func (c *Connector) reader(r *room) (*mautrix.Client, error) {
+	hs, bot, err := c.bot()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reader != "" {
+		return hs.as(r.reader), nil
+	}
+	return hs.as(bot), nil
+}
+
+// enter makes sure that one of our users is in the room: by joining, else after an
+// invitation by the bot.
+func (c *Connector) enter(ctx context.Context, r *room, user id.UserID, via []string) error {
+	if in, _ := r.isJoined(user); in {
+		return nil
+	}
+	err := c.join(ctx, r.id.String(), user, via)
+	if e := sdk.AsError(err); e != nil && e.Code == sdk.CodeForbidden {
+		if invited := c.inviteAs(ctx, r, user); invited == nil {
+			err = c.join(ctx, r.id.String(), user, via)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r.setJoined(user, true)
+	return nil
+}
+
+func (c *Connector) join(ctx context.Context, room string, user id.UserID, via []string) error {
+	// A join over federation may take as long as the caller allows.
+	_, err := c.hs.as(user).JoinRoom(ctx, room, &mautrix.ReqJoinRoom{Via: via})
+	return explain("cannot join the room", err)
+}
+
+// inviteAs lets whoever reads the room invite one of our users.
+func (c *Connector) inviteAs(ctx context.Context, r *room, user id.UserID) error {
+	api, err := c.reader(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := c.hs.limited(ctx)
+	defer cancel()
+	if api.UserID == user {
+		return sdk.Refuse(sdk.CodeForbidden, "the bridge itself is not in the room")
+	}
+	_, err = api.InviteUser(ctx, r.id, &mautrix.ReqInviteUser{UserID: user})
+	return explain("cannot be invited", err)
+}
+
+// inRoom acts as a ghost in a room: if the homeserver refuses although she was
+// thought to be there, she is registered and joined anew, once.
+func (c *Connector) inRoom(ctx context.Context, s sdk.Sender, key sdk.PortalKey, what string, act func(ctx context.Context, api *mautrix.Client, r *room) error) error {
+	g, err := c.ghostOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	r := c.rooms.get(id.RoomID(key.Room))
+	via := c.viaOf(ctx, r.id)
+	_, before := r.isJoined(g.id())
+	if err := c.enter(ctx, r, g.id(), via); err != nil {
+		return err
+	}
+	attempt := func() error {
+		// Several requests, and files: longer than one answer may take.
+		ctx, cancel := context.WithTimeout(ctx, 5*c.hs.timeout)
+		defer cancel()
+		return act(ctx, c.hs.as(g.id()), r)
+	}
+	err = attempt()
+	if before && errcode(err) == "M_FORBIDDEN" {
+		r.setJoined(g.id(), false)
+		if again := c.register(ctx, g.Localpart); again != nil {
+			return again
+		}
+		if again := c.enter(ctx, r, g.id(), via); again != nil {
+			return again
+		}
+		err = attempt()
+	}
+	r.stir()
+	return explain(what, err)
+}
+
+// viaKey is where the host keeps the servers through which a room is reached.
+func viaKey(room id.RoomID) string { return "via/" + string(room) }
+
+func (c *Connector) now() time.Time { return c.opt.Now() }

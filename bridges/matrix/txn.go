@@ -1,0 +1,352 @@
+package matrix
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"maunium.net/go/mautrix/event"
+	"maunium.net/go/mautrix/id"
+
+	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
+)
+
+// maxTransaction bounds a transaction's body: far above what a homeserver sends
+// (100 events of 64 KiB), far below what hurts.
+const maxTransaction = 64 << 20
+
+// handling is the longest a transaction is worked on; it goes on although the
+// homeserver gave up waiting, so that a big one does not begin anew for ever.
+const handling = 5 * time.Minute
+
+// pushServer takes what the homeserver pushes.
+//
+// Transactions are handled one at a time, in the order in which they got the
+// turn; waiting ones are bounded by the homeserver, which sends one at a time,
+// and give up with their request.
+type pushServer struct {
+	c    *Connector
+	mux  *http.ServeMux
+	http *http.Server
+	turn chan struct{}
+
+	mu     sync.Mutex
+	closed bool
+	done   []string      // the last transactions that were acknowledged
+	idle   chan struct{} // closed when nothing is under way after closed
+	busy   int
+}
+
+// rememberedTxns is only a short cut: the host recognises events.
+const rememberedTxns = 64
+
+func newPushServer(c *Connector) *pushServer {
+	s := &pushServer{c: c, mux: http.NewServeMux(), turn: make(chan struct{}, 1), idle: make(chan struct{})}
+	// Application Service API, "Legacy routes": servers before v1.1 of the
+	// specification know the paths without a version only.
+	for _, prefix := range []string{"/_matrix/app/v1", ""} {
+		s.mux.HandleFunc("PUT "+prefix+"/transactions/{txn}", s.authorised(s.transaction))
+		s.mux.HandleFunc("GET "+prefix+"/users/{user}", s.authorised(s.queryUser))
+		s.mux.HandleFunc("GET "+prefix+"/rooms/{alias}", s.authorised(s.queryRoom))
+	}
+	s.mux.HandleFunc("POST /_matrix/app/v1/ping", s.authorised(s.ping))
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusNotFound, "M_UNRECOGNIZED", "no such endpoint")
+	})
+	return s
+}
+
+// serve listens until ctx is done.
+func (s *pushServer) serve(ctx context.Context, l net.Listener, work *sync.WaitGroup) {
+	s.http = &http.Server{Handler: s.mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 5 * time.Minute}
+	work.Add(2)
+	go func() {
+		defer work.Done()
+		if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.c.log.Error("listener for the homeserver ended", "error", err)
+		}
+	}()
+	go func() {
+		defer work.Done()
+		<-ctx.Done()
+		s.refuse()
+		_ = s.http.Close()
+	}()
+}
+
+// refuse answers 503 from now on.
+func (s *pushServer) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.closed = true
+		if s.busy == 0 {
+			close(s.idle)
+		}
+	}
+}
+
+// shut refuses new transactions and waits for those under way.
+func (s *pushServer) shut(ctx context.Context) error {
+	s.refuse()
+	select {
+	case <-s.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *pushServer) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.busy++
+	return true
+}
+
+func (s *pushServer) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy--
+	if s.closed && s.busy == 0 {
+		close(s.idle)
+	}
+}
+
+// authorised lets only the homeserver in. Application Service API, "Homeserver ->
+// Application Service API": bearer token; servers before v1.4 send a parameter.
+func (s *pushServer) authorised(next http.HandlerFunc) http.HandlerFunc {
+	want := sha256.Sum256([]byte(s.c.reg.ServerToken))
+	return func(w http.ResponseWriter, r *http.Request) {
+		given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !bearer {
+			given = r.URL.Query().Get("access_token")
+		}
+		if given == "" {
+			writeError(w, http.StatusUnauthorized, "M_MISSING_TOKEN", "a token is needed")
+			return
+		}
+		got := sha256.Sum256([]byte(given))
+		if subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+			writeError(w, http.StatusForbidden, "M_FORBIDDEN", "this is not the hs_token of the registration")
+			return
+		}
+		if !s.begin() {
+			writeError(w, http.StatusServiceUnavailable, "M_UNKNOWN", "shutting down")
+			return
+		}
+		defer s.end()
+		next(w, r)
+	}
+}
+
+// pushed is a transaction. Events are parsed one by one, so that a broken one
+// spoils nothing else.
+type pushed struct {
+	Events       []json.RawMessage `json:"events"`
+	Ephemeral    []json.RawMessage `json:"ephemeral"`
+	OldEphemeral []json.RawMessage `json:"de.sorunome.msc2409.ephemeral"`
+}
+
+func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
+	txn := r.PathValue("txn")
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTransaction))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "M_NOT_JSON", "the body cannot be read")
+		return
+	}
+	var p pushed
+	if err := json.Unmarshal(raw, &p); err != nil {
+		writeError(w, http.StatusBadRequest, "M_BAD_JSON", "the body is no transaction")
+		return
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-r.Context().Done():
+		writeError(w, http.StatusServiceUnavailable, "M_UNKNOWN", "busy")
+		return
+	}
+	defer func() { <-s.turn }()
+	if s.acknowledged(txn) {
+		writeJSON(w, http.StatusOK, struct{}{})
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), handling)
+	defer cancel()
+	if err := s.c.take(ctx, p); err != nil {
+		s.c.log.Warn("transaction not taken, the homeserver will send it again", "txn", txn, "events", len(p.Events), "error", err)
+		writeError(w, http.StatusServiceUnavailable, "M_UNKNOWN", "not taken; try again")
+		return
+	}
+	s.remember(txn)
+	writeJSON(w, http.StatusOK, struct{}{})
+}
+
+func (s *pushServer) acknowledged(txn string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.done, txn)
+}
+
+func (s *pushServer) remember(txn string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = append(s.done, txn)
+	if len(s.done) > rememberedTxns {
+		s.done = s.done[1:]
+	}
+}
+
+// take hands a transaction to the host. It returns nil when every event of it is
+// durable there.
+func (c *Connector) take(ctx context.Context, p pushed) error {
+	if _, err := c.me(); err != nil {
+		return err
+	}
+	events := c.parse(p.Events)
+	names := map[id.RoomID]bool{}
+	for _, ev := range events {
+		names[ev.RoomID] = true
+	}
+	rooms, err := c.takeLanes(ctx, names)
+	defer releaseAll(rooms)
+	if err != nil {
+		return err
+	}
+	for _, r := range rooms {
+		// The first push after a start: what was missed comes before it.
+		if err := c.fillFirst(ctx, r); err != nil {
+			return err
+		}
+	}
+	if err := c.deliver(ctx, events, false); err != nil {
+		return err
+	}
+	for _, r := range rooms {
+		r.stir()
+	}
+	for _, ev := range events {
+		c.welcome(ev)
+	}
+	for _, ev := range c.parse(append(p.Ephemeral, p.OldEphemeral...)) {
+		if isEphemeral(ev.Type.Type) {
+			c.ephemeralEvent(ctx, ev)
+		}
+	}
+	return nil
+}
+
+func (c *Connector) parse(raw []json.RawMessage) []*event.Event {
+	out := make([]*event.Event, 0, len(raw))
+	for _, r := range raw {
+		ev := &event.Event{}
+		if err := json.Unmarshal(r, ev); err != nil {
+			c.log.Warn("event cannot be read", "error", err)
+			continue
+		}
+		out = append(out, ev)
+	}
+	return out
+}
+
+// takeLanes takes the lanes of rooms in the order of their names, so that two
+// never wait for each other.
+func (c *Connector) takeLanes(ctx context.Context, names map[id.RoomID]bool) ([]*room, error) {
+	sorted := make([]id.RoomID, 0, len(names))
+	for name := range names {
+		if name != "" {
+			sorted = append(sorted, name)
+		}
+	}
+	slices.Sort(sorted)
+	var out []*room
+	for _, name := range sorted {
+		r := c.rooms.get(name)
+		if err := r.take(ctx); err != nil {
+			return out, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func releaseAll(rooms []*room) {
+	for _, r := range rooms {
+		r.release()
+	}
+}
+
+// deliver hands events over in order and waits until all are durable; the lanes of
+// their rooms are held. late marks what comes from the past.
+func (c *Connector) deliver(ctx context.Context, events []*event.Event, late bool) error {
+	var tickets []*sdk.Ticket
+	var batch sdk.Batch
+	size := 0
+	flush := func() error {
+		if len(batch.Events) == 0 {
+			return nil
+		}
+		t, err := c.host.DeliverAsync(ctx, batch)
+		if err == nil {
+			tickets = append(tickets, t)
+		}
+		batch, size = sdk.Batch{}, 0
+		return err
+	}
+	for _, ev := range events {
+		if c.rooms.get(ev.RoomID).known.has(ev.ID) {
+			continue
+		}
+		for _, out := range c.translate(ctx, ev) {
+			out.Head().History = late
+			if len(batch.Events) >= sdk.MaxBatch || size > maxBatchBytes {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			batch.Events = append(batch.Events, out)
+			size += len(ev.Content.VeryRaw) + 512
+		}
+	}
+	if err := flush(); err != nil {
+		return err
+	}
+	for _, t := range tickets {
+		receipt, err := t.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range receipt.Problems {
+			c.log.Warn("event not taken by the host", "outcome", int(p.Outcome), "text", p.Text)
+		}
+	}
+	for _, ev := range events {
+		c.rooms.get(ev.RoomID).known.add(ev.ID)
+	}
+	return nil
+}
+
+// maxBatchBytes keeps a batch below what a frame of the plugin protocol takes.
+const maxBatchBytes = 512 << 10
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+func writeError(w http.ResponseWriter, status int, code, text string) {
+	writeJSON(w, status, map[string]string{"errcode": code, "error": text})
+}
