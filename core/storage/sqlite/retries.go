@@ -29,7 +29,7 @@ type retry struct {
 }
 
 // retries is the index on the table dedupe, in memory: an index on disk would dirty one page in a random place for every message, which costs
-// as much as all the rest (docs/adr/0001-storage-schema.md). It takes about 14 bytes for each message of the last 24 hours. It tells in which
+// as much as all the rest (docs/adr/0001-storage-schema.md). It takes 11 to 21 bytes for each message of the last 24 hours. It tells in which
 // row a key might be; the row itself decides.
 //
 // It is filled from the table by a goroutine of its own after the start; the first Dedupe waits for that. Afterwards only the writer uses it.
