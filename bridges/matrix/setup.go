@@ -2,9 +2,13 @@ package matrix
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -19,7 +23,9 @@ const (
 )
 
 // Setup implements sdk.Setupper: it makes the registration file and says what to
-// do with it. It asks for the homeserver's URL and its server name.
+// do with it. It asks for the homeserver's URL; the homeserver tells its server
+// name itself. One that does not answer yet gets namespaces for any server name,
+// which mean the same to it: only users of its own can match.
 func (c *Connector) Setup(ctx context.Context, r sdk.SetupRequest) (sdk.SetupPlan, error) {
 	var conf Config
 	if len(r.JSON) > 0 {
@@ -43,20 +49,23 @@ func (c *Connector) Setup(ctx context.Context, r sdk.SetupRequest) (sdk.SetupPla
 	if plan := questions(conf); len(plan.Questions) > 0 {
 		return plan, nil
 	}
-	conf.RegistrationFile, conf.MaxGap = registrationName(r.Name), 1
+	if conf.ServerName == "" {
+		conf.ServerName = c.askServerName(ctx, conf.Homeserver)
+	}
+	if conf.RegistrationFile == "" {
+		conf.RegistrationFile = registrationName(r.Name)
+	}
+	conf.MaxGap = 1
 	conf.Timeout, conf.Verify = sdk.Duration(1e9), sdk.Duration(1e9)
 	if err := conf.check(); err != nil {
 		return sdk.SetupPlan{}, sdk.Refuse(sdk.CodeInvalid, "matrix: %v", err)
-	}
-	if !matrixid.ValidServer(conf.ServerName) {
-		return sdk.SetupPlan{}, sdk.Refuse(sdk.CodeInvalid, "matrix: server_name %q is no server name", conf.ServerName)
 	}
 	ns := matrixid.Namespace{Prefix: conf.Prefix, Server: conf.ServerName}
 	raw, err := yaml.Marshal(newRegistration(r.Name, conf.URL, ns))
 	if err != nil {
 		return sdk.SetupPlan{}, fmt.Errorf("matrix: write the registration: %w", err)
 	}
-	file := sdk.SetupFile{Name: conf.RegistrationFile, Content: raw, Secret: true}
+	file := sdk.SetupFile{Name: filepath.Base(conf.RegistrationFile), Content: raw, Secret: true}
 	return sdk.SetupPlan{Files: []sdk.SetupFile{file}, Config: planConfig(conf), Steps: steps(conf)}, nil
 }
 
@@ -72,21 +81,48 @@ func questions(conf Config) sdk.SetupPlan {
 	if conf.Homeserver == "" {
 		plan.Questions = append(plan.Questions, sdk.LoginField{Name: "homeserver", Label: "URL of the homeserver's client API, as this machine reaches it", Required: true, Default: "http://127.0.0.1:8008"})
 	}
-	if conf.ServerName == "" {
-		plan.Questions = append(plan.Questions, sdk.LoginField{Name: "server_name", Label: "server name of the homeserver: what stands after the colon in its user ids", Required: true})
-	}
 	return plan
 }
 
+// askServerName asks a homeserver for its name (GET /_matrix/key/v2/server), "" if it does not tell.
+func (c *Connector) askServerName(ctx context.Context, homeserver string) string {
+	transport := c.opt.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(homeserver, "/")+"/_matrix/key/v2/server", nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var answer struct {
+		ServerName string `json:"server_name"`
+	}
+	err = json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&answer)
+	if err != nil || resp.StatusCode != http.StatusOK || !matrixid.ValidServer(answer.ServerName) {
+		return ""
+	}
+	return answer.ServerName
+}
+
 func planConfig(conf Config) []sdk.SetupValue {
-	return []sdk.SetupValue{
+	values := []sdk.SetupValue{
 		{Key: "homeserver", Value: conf.Homeserver, Doc: "the homeserver's client API"},
 		{Key: "registration_file", Value: conf.RegistrationFile, Doc: "the file that was written; the homeserver reads a copy of it"},
 		{Key: "listen", Value: conf.Listen, Doc: "where the homeserver reaches the bridge"},
 		{Key: "url", Value: conf.URL, Doc: "listen, as the homeserver sees it"},
-		{Key: "server_name", Value: conf.ServerName, Doc: "what stands after the colon in user ids"},
 		{Key: "user_prefix", Value: conf.Prefix, Doc: "what the ids of XMPP people begin with; never change it"},
 	}
+	if conf.ServerName != "" {
+		values = append(values, sdk.SetupValue{Key: "server_name", Value: conf.ServerName, Doc: "what stands after the colon in user ids"})
+	}
+	return values
 }
 
 func steps(conf Config) []string {

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -57,6 +58,9 @@ func (b *bridges) hostOptions() host.Options {
 	if b.o.Log != nil {
 		o.Log = b.o.Log.Logger
 		o.LogLevel = b.o.Log.level.Level()
+	}
+	if b.o.File != "" { // relative paths in the file are relative to it, also those that only the plugin knows to be paths
+		o.WorkDir = filepath.Dir(b.o.File)
 	}
 	if b.o.Config.PluginDir != "" {
 		o.Dirs = append(o.Dirs, b.o.Config.PluginDir)
@@ -193,18 +197,31 @@ func (p plugins) Setup(ctx context.Context, plugin, name string, answers map[str
 	if err != nil {
 		return sdk.SetupPlan{}, nil, err
 	}
-	written, err = writeSetup(filepath.Dir(p.b.o.File), plan.Files)
+	written, err = writeSetup(filepath.Dir(p.b.o.File), req.JSON, plan.Files)
 	return plan, written, err
 }
 
-// writeSetup writes the files of a plan beside the configuration. A file that is there with another content is never overwritten.
-func writeSetup(dir string, files []sdk.SetupFile) ([]string, error) {
+// placeOf is where a file of a plan belongs: where the bridge's configuration says, else beside the configuration.
+func placeOf(dir, name string, config []byte) string {
+	var keys map[string]any
+	if json.Unmarshal(config, &keys) == nil {
+		for _, v := range keys {
+			if path, ok := v.(string); ok && filepath.IsAbs(path) && filepath.Base(path) == name {
+				return path
+			}
+		}
+	}
+	return filepath.Join(dir, name)
+}
+
+// writeSetup writes the files of a plan. A file that is there with another content is never overwritten.
+func writeSetup(dir string, config []byte, files []sdk.SetupFile) ([]string, error) {
 	var written []string
 	for _, f := range files {
 		if f.Name != filepath.Base(f.Name) || strings.HasPrefix(f.Name, ".") {
 			return written, fmt.Errorf("the plugin wants to write %q, which is not the name of a file beside the configuration", f.Name)
 		}
-		name := filepath.Join(dir, f.Name)
+		name := placeOf(dir, f.Name, config)
 		if abs, err := filepath.Abs(name); err == nil {
 			name = abs
 		}

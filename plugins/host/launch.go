@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type Launch struct {
 	Memory    int64
 	Server    string
 	Runtime   string // directory for sockets, "" the system's
+	WorkDir   string // the plugin's working directory, "" the server's
 	Level     slog.Level
 	LogLines  int
 	Log       *slog.Logger // for what the plugin prints
@@ -54,13 +56,21 @@ type Instance interface {
 // socketDirPrefix begins the names of directories for sockets.
 const socketDirPrefix = "viaduct-"
 
-// processes launches real ones.
+// Processes is the launcher of real processes, the default.
+func Processes() Launcher { return processes{} }
+
 type processes struct{}
 
 // Launch implements Launcher.
 func (processes) Launch(ctx context.Context, l Launch) (Instance, error) {
 	dir, err := os.MkdirTemp(l.Runtime, socketDirPrefix) // mode 0700
 	if err != nil {
+		return nil, fmt.Errorf("launch plugin: %w", err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil { // the plugin's working directory may be another one
+		return nil, fmt.Errorf("launch plugin: %w", err)
+	}
+	if l.Path, err = filepath.Abs(l.Path); err != nil {
 		return nil, fmt.Errorf("launch plugin: %w", err)
 	}
 	p := newProcess(l)

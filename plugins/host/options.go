@@ -31,9 +31,12 @@ type Options struct {
 	// RuntimeDir is where sockets lie; its path must be short. "": the system's
 	// place for temporary files.
 	RuntimeDir string
-	Server     string // name and version, for plugins
-	Log        *slog.Logger
-	LogLevel   slog.Level // below which plugins need not log
+	// WorkDir is the plugins' working directory: relative paths in their
+	// configuration are relative to it. "": the server's.
+	WorkDir  string
+	Server   string // name and version, for plugins
+	Log      *slog.Logger
+	LogLevel slog.Level // below which plugins need not log
 	// OnChange is told of every change of state, one after the other for each
 	// bridge; it must not block.
 	OnChange func(Status)

@@ -40,6 +40,7 @@ func newProcess(l Launch) *process {
 func (p *process) runner(started func(pid int) error) func(hclog.Logger, *exec.Cmd, string) (runner.Runner, error) {
 	return func(_ hclog.Logger, spec *exec.Cmd, _ string) (runner.Runner, error) {
 		cmd := exec.Command(p.l.Path)
+		cmd.Dir = p.l.WorkDir
 		cmd.Env = append(environment(), spec.Env...)
 		cmd.Env = append(cmd.Env,
 			"GOMEMLIMIT="+strconv.FormatInt(p.l.Memory/4*3, 10),

@@ -193,7 +193,7 @@ func (s *supervisor) launch(ctx context.Context) (Instance, error) {
 	}
 	return s.o.Launcher.Launch(ctx, Launch{
 		Bridge: s.spec.Name, Path: path, MTLS: s.spec.Transport == MTLS, Memory: s.spec.Memory, Server: s.o.Server,
-		Runtime: s.o.RuntimeDir, Level: s.o.LogLevel, LogLines: s.o.Tune.LogLines,
+		Runtime: s.o.RuntimeDir, WorkDir: s.o.WorkDir, Level: s.o.LogLevel, LogLines: s.o.Tune.LogLines,
 		Log:       slog.New(pluginLog{s.log.Handler(), s.secrets}),
 		OnStarted: func(pid int, dir string) error { return s.records.write(s.spec.Name, pid, dir) },
 	})

@@ -106,12 +106,20 @@ func (n Namespace) ReadAlias(alias string) (bareJID string, ok bool) {
 	return g.Address, ok && strings.HasPrefix(alias, "#") && g.Address != ""
 }
 
-// UserRegex and AliasRegex are the exclusive namespaces of the registration.
+// UserRegex and AliasRegex are the exclusive namespaces of the registration;
+// without a Server they are for any.
 func (n Namespace) UserRegex() string {
-	return "@" + regexp.QuoteMeta(n.Prefix) + ".*:" + regexp.QuoteMeta(n.Server)
+	return "@" + regexp.QuoteMeta(n.Prefix) + ".*:" + n.serverRegex()
 }
 
 // AliasRegex is UserRegex for aliases.
 func (n Namespace) AliasRegex() string {
-	return "#" + regexp.QuoteMeta(n.Prefix) + ".*:" + regexp.QuoteMeta(n.Server)
+	return "#" + regexp.QuoteMeta(n.Prefix) + ".*:" + n.serverRegex()
+}
+
+func (n Namespace) serverRegex() string {
+	if n.Server == "" {
+		return ".*"
+	}
+	return regexp.QuoteMeta(n.Server)
 }
