@@ -92,7 +92,11 @@ func (r *Router) place(ctx context.Context, m *mail) {
 		r.refuse(ctx, u, st, nobody(m))
 		return
 	}
+	before := u.Mark()
 	if err := r.o.Events.Route.Account.Decide(ctx, &m.AccountMessage); err != nil {
+		if !errors.Is(err, event.Stop) {
+			u.Back(before) // what was recorded for the account before it was refused
+		}
 		r.refuse(ctx, u, st, err)
 		return
 	}

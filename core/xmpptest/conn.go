@@ -81,6 +81,9 @@ func (c *Conn) Write(s string) {
 	}
 }
 
+// TryWrite is Write for other goroutines than the test's: it returns its error.
+func (c *Conn) TryWrite(s string) (int, error) { return io.WriteString(c.nc, s) }
+
 // Open sends a stream header and waits for the server's, and for its features.
 func (c *Conn) Open(domain string) *xmlstream.Node {
 	c.t.Helper()

@@ -16,8 +16,8 @@ const pageSize = 50
 // maxTries bounds how often a delivery is tried that makes no progress; the list waits for the next occasion then.
 const maxTries = 3
 
-// flusher delivers lists, at most one delivery for an account at a time. While one is under way, or about to begin, what comes for its receiver goes to
-// the end of the list instead of overtaking it.
+// flusher delivers lists, at most one delivery for an account at a time. While one is under way, or about to begin, or a message for the list is
+// being committed, what comes for its receiver goes to the end of the list instead of overtaking it.
 type flusher struct {
 	m *Module
 
@@ -31,7 +31,7 @@ type flusher struct {
 
 // delivery is a list on its way to a session.
 type delivery struct {
-	to      jid.JID // the session that gets it
+	to      jid.JID // the session that gets it; zero: nobody yet
 	running bool    // a goroutine is at it
 	again   bool    // it has to look again when it is done
 	// queued are messages that were sent to the end of the list and are not committed yet; until they are, nothing may overtake them either.
@@ -43,46 +43,86 @@ func (f *flusher) init(m *Module) {
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 }
 
+// of returns what is known of an account, made if there is nothing; f.mu is held.
+func (f *flusher) of(account jid.JID) *delivery {
+	d := f.busy[account]
+	if d == nil {
+		d = &delivery{queued: map[storage.MessageID]struct{}{}}
+		f.busy[account.Clone()] = d
+	}
+	return d
+}
+
+// tidy forgets an account of which nothing is under way; f.mu is held.
+func (f *flusher) tidy(account jid.JID, d *delivery) {
+	if !d.running && d.to.IsZero() && len(d.queued) == 0 {
+		delete(f.busy, account)
+	}
+}
+
 // expect says that a session is about to get the account's list: called before anything can be routed to it.
 func (f *flusher) expect(account, to jid.JID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.busy[account] == nil {
-		f.busy[account.Clone()] = &delivery{to: to.Clone(), queued: map[storage.MessageID]struct{}{}}
+	if d := f.of(account); d.to.IsZero() {
+		d.to = to.Clone()
 	}
 }
 
-// queue tells whether a message has to wait behind the list, and for which of its targets.
-func (f *flusher) queue(account jid.JID, targets []event.SessionInfo, id storage.MessageID) (int, bool) {
+// pending tells whether something of the account is under way.
+func (f *flusher) pending(account jid.JID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.busy[account] != nil
+}
+
+// behind tells whether a message has to wait behind the list, and for which of its targets.
+func (f *flusher) behind(account jid.JID, targets []event.SessionInfo) (int, bool) {
+	f.mu.Lock()
 	d := f.busy[account]
+	var to jid.JID
+	if d != nil {
+		to = d.to
+	}
+	f.mu.Unlock()
 	if d == nil {
 		return 0, false
 	}
-	i := slices.IndexFunc(targets, func(s event.SessionInfo) bool { return s.JID == d.to })
-	if i < 0 {
-		return 0, false
+	if to.IsZero() { // whoever is about to get it
+		best, ok := f.m.best(targets)
+		if !ok {
+			return 0, false
+		}
+		to = best.JID
 	}
-	d.queued[id] = struct{}{}
-	return i, true
+	i := slices.IndexFunc(targets, func(s event.SessionInfo) bool { return s.JID == to })
+	return i, i >= 0
 }
 
-// committed says that a message is in the list.
-func (f *flusher) committed(account jid.JID, id storage.MessageID) {
+// queue says that a message goes to the list and is not committed yet.
+func (f *flusher) queue(account jid.JID, id storage.MessageID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of(account).queued[id] = struct{}{}
+}
+
+// settled says that a message is in the list, or failed to get there.
+func (f *flusher) settled(account jid.JID, id storage.MessageID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if d := f.busy[account]; d != nil {
 		delete(d.queued, id)
+		f.tidy(account, d)
 	}
 }
 
-// forget ends what was expected of a session that is gone; messages that failed to be stored are forgotten with it.
+// forget ends what was expected of a session.
 func (f *flusher) forget(account, to jid.JID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if d := f.busy[account]; d != nil && d.to == to && !d.running {
-		delete(f.busy, account)
+		d.to = jid.JID{}
+		f.tidy(account, d)
 	}
 }
 
@@ -93,12 +133,7 @@ func (f *flusher) start(account jid.JID) {
 	if f.closed {
 		return
 	}
-	d := f.busy[account]
-	if d == nil {
-		account = account.Clone()
-		d = &delivery{queued: map[storage.MessageID]struct{}{}}
-		f.busy[account] = d
-	}
+	d := f.of(account)
 	if d.running {
 		d.again = true
 		return
@@ -126,10 +161,8 @@ func (f *flusher) run(account jid.JID, d *delivery) {
 			f.mu.Unlock()
 			continue
 		}
-		d.running = false
-		if len(d.queued) == 0 {
-			delete(f.busy, account)
-		}
+		d.running, d.to = false, jid.JID{}
+		f.tidy(account, d)
 		f.mu.Unlock()
 		return
 	}

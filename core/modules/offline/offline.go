@@ -93,7 +93,7 @@ func (m *Module) guard(ctx context.Context, am *event.AccountMessage) error {
 	if err != nil {
 		return err
 	}
-	if s.messages >= m.o.MaxMessages || s.bytes+am.Stanza.Payload.Len() > m.o.MaxBytes {
+	if s.messages >= m.o.MaxMessages || s.bytes+weight(am.Stanza) > m.o.MaxBytes {
 		return stanza.NewError(stanza.ServiceUnavailable, "Too many messages are waiting for the recipient already.")
 	}
 	return nil
@@ -104,7 +104,7 @@ func (m *Module) keepOrder(_ context.Context, am *event.AccountMessage) error {
 	if len(am.Targets) == 0 || !hints.Of(am.Stanza).Offline() {
 		return nil
 	}
-	if i, ok := m.flush.queue(am.Account, am.Targets, am.ID); ok {
+	if i, ok := m.flush.behind(am.Account, am.Targets); ok {
 		am.Targets = slices.Delete(slices.Clone(am.Targets), i, i+1)
 		m.keep(am)
 	}
@@ -119,33 +119,63 @@ func (m *Module) record(_ context.Context, am *event.AccountMessage) error {
 }
 
 func (m *Module) keep(am *event.AccountMessage) {
-	n := am.Stanza.Payload.Len()
+	n := weight(am.Stanza)
 	am.Ref(storage.Offline, am.Account.String(), "", binary.AppendUvarint(nil, uint64(n)))
 	am.Offline = true
-	m.sizes.add(am.Account.String(), n)
+	account, id := am.Account, am.ID
+	m.sizes.add(account.String(), n)
+	m.flush.queue(account, id)
+	am.Unit.After(direct{}, func(err error) {
+		if err != nil {
+			m.flush.settled(account, id)
+		}
+	})
+}
+
+// direct runs a step where it is posted from, the committer's goroutine: it only forgets a number there.
+type direct struct{}
+
+// Post implements journal.Poster.
+func (direct) Post(fn func()) { fn() }
+
+// weight is what a message counts for the bound in bytes: also its attributes can be large.
+func weight(st *stanza.Stanza) int {
+	return st.Payload.Len() + len(st.ID) + len(st.Lang) + len(st.Type) + len(st.From.String()) + len(st.To.String())
 }
 
 // stored looks whether somebody has come while the message was committed: her list was read before the message was in it.
 func (m *Module) stored(ctx context.Context, am *event.AccountMessage) error {
 	if am.Offline {
-		m.flush.committed(am.Account, am.ID)
 		m.deliver(ctx, am.Account)
+		m.flush.settled(am.Account, am.ID)
 	}
 	return nil
 }
 
-// arriving is called before messages can be routed to a session: nothing may overtake the list, and whether there is one may change any moment.
-func (m *Module) arriving(_ context.Context, p *event.PresenceChange) error {
-	who := p.Session.Info().JID
-	m.flush.expect(who.Bare(), who)
+// arriving is called before messages can be routed to a session: if there is a list, or one is just beginning, nothing may overtake it.
+func (m *Module) arriving(ctx context.Context, p *event.PresenceChange) error {
+	s := p.Session.Info()
+	if s.Available && s.Priority >= 0 {
+		return nil // it has got the list before
+	}
+	account := s.JID.Bare()
+	refs, _, err := m.d.Store.Messages().Refs(ctx, storage.Offline, account.String(), storage.Range{Limit: 1})
+	if err != nil {
+		return fmt.Errorf("offline: look for messages: %w", err)
+	}
+	if len(refs) > 0 || m.flush.pending(account) {
+		m.flush.expect(account, s.JID)
+	}
 	return nil
 }
 
-// available delivers the list (RFC 6121 §8.5.2.2.1, XEP-0160 §3).
+// available delivers the list that was found (RFC 6121 §8.5.2.2.1, XEP-0160 §3).
 func (m *Module) available(ctx context.Context, p *event.PresenceChange) error {
 	who := p.Session.Info().JID
-	m.deliver(ctx, who.Bare())
-	m.flush.forget(who.Bare(), who) // nothing comes of it if its priority is negative
+	if account := who.Bare(); m.flush.pending(account) {
+		m.deliver(ctx, account)
+		m.flush.forget(account, who) // nothing comes of it if its priority is negative
+	}
 	return nil
 }
 
@@ -167,8 +197,12 @@ func (m *Module) deliver(ctx context.Context, account jid.JID) {
 
 // receiver is the session that gets the list: of those available with a priority of at least 0 the one with the highest, and of equals the
 // one that came last.
-func (m *Module) receiver(ctx context.Context, account jid.JID) (best event.SessionInfo, ok bool) {
-	for _, s := range m.d.Sessions.Of(ctx, account) {
+func (m *Module) receiver(ctx context.Context, account jid.JID) (event.SessionInfo, bool) {
+	return m.best(m.d.Sessions.Of(ctx, account))
+}
+
+func (*Module) best(sessions []event.SessionInfo) (best event.SessionInfo, ok bool) {
+	for _, s := range sessions {
 		if s.Available && s.Priority >= 0 && (!ok || s.Priority >= best.Priority) {
 			best, ok = s, true
 		}
