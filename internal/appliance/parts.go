@@ -67,7 +67,7 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if a.bridges, err = newBridges(a); err != nil {
 		return err
 	}
-	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, MUC: muc.Options{Hosts: a.bridges.rooms()}})
+	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, MUC: muc.Options{Hosts: a.bridges.rooms(), NoArchive: !c.Archive.Rooms}})
 	for _, m := range list {
 		if rooms, ok := m.(*muc.Module); ok {
 			a.muc = rooms
