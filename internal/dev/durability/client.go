@@ -33,6 +33,7 @@ type Client struct {
 	acked   int      // how many of them are acknowledged
 	in      uint32   // stanzas handled
 	got     []Got
+	refused map[string]bool   // ids of messages that came back as errors
 	results map[string]string // iq id -> type
 	ackedAt map[string]time.Time
 	changed chan struct{} // closed and replaced at each change
@@ -51,7 +52,7 @@ func Dial(ctx context.Context, addr, user, domain, password, resource, prev stri
 	if err != nil {
 		return nil, -1, fmt.Errorf("dial: %w", err)
 	}
-	c = &Client{nc: nc, dec: xmlstream.NewDecoder(xmlstream.C2S), results: map[string]string{}, ackedAt: map[string]time.Time{}, changed: make(chan struct{})}
+	c = &Client{nc: nc, dec: xmlstream.NewDecoder(xmlstream.C2S), refused: map[string]bool{}, results: map[string]string{}, ackedAt: map[string]time.Time{}, changed: make(chan struct{})}
 	if resumed, err = c.login(user, domain, password, resource, prev, prevH); err != nil {
 		_ = nc.Close()
 		return nil, resumed, err
@@ -153,6 +154,10 @@ func (c *Client) take(n *xmlstream.Node) {
 		_, _ = fmt.Fprintf(c.nc, "<a xmlns='urn:xmpp:sm:3' h='%d'/>", c.in)
 	case "message":
 		c.in++
+		if n.Attr("type") == "error" {
+			c.refused[n.Attr("id")] = true
+			return
+		}
 		c.got = append(c.got, gotOf(n))
 	case "iq":
 		c.in++
@@ -166,9 +171,6 @@ func (c *Client) take(n *xmlstream.Node) {
 func gotOf(n *xmlstream.Node) Got {
 	from, _, _ := strings.Cut(n.Attr("from"), "@")
 	g := Got{From: from}
-	if n.Attr("type") == "error" {
-		g.From = "error"
-	}
 	if b := n.Child(ns.Client, "body"); b != nil {
 		g.Body = b.TextContent()
 	}
