@@ -128,6 +128,9 @@ func (a *arrival) inject(ctx context.Context, q *puppet, in injected) {
 		a.p.mu.Lock()
 		a.p.present[q.jid] = msg.Enter.Nick
 		a.p.mu.Unlock()
+		if err := a.p.again(ctx, []event.OccupantChange{*msg.Enter}); err != nil {
+			a.b.log.Warn("a changed person could not be shown", "room", a.p.room.String(), "error", err)
+		}
 	}
 }
 

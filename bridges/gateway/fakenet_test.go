@@ -85,7 +85,10 @@ func (n *fakeNet) do(op sdk.Op) (sdk.Delivered, error) {
 	n.mu.Unlock()
 	if answer != nil {
 		if d, err := answer(op); err != nil || len(d.Parts) > 0 {
-			if err == nil {
+			n.mu.Lock()
+			_, known := n.byOp[op.Head().ID]
+			n.mu.Unlock()
+			if err == nil && !known {
 				n.record(op, d)
 			}
 			return d, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -56,6 +58,9 @@ type Module struct {
 	work   sync.WaitGroup
 	stop   sync.Mutex // guards stopped against work.Add
 	ended  bool
+
+	stopping atomic.Bool    // no operation is begun any more
+	pumps    sync.WaitGroup // those under way
 }
 
 var (
@@ -126,8 +131,26 @@ func (m *Module) Start(ctx context.Context) error {
 	return nil
 }
 
+// drainTime is how long Stop waits for the answers of operations that are under way: without them they would be in doubt.
+const drainTime = 5 * time.Second
+
 // Stop implements module.Starter. What waits in the store goes on at the next start.
 func (m *Module) Stop(ctx context.Context) error {
+	m.stop.Lock()
+	m.stopping.Store(true)
+	m.stop.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		m.pumps.Wait()
+		close(drained)
+	}()
+	timer := time.NewTimer(drainTime)
+	select {
+	case <-drained:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	timer.Stop()
 	m.stop.Lock()
 	m.ended = true
 	m.stop.Unlock()
@@ -161,6 +184,25 @@ func (m *Module) run(f func(ctx context.Context)) bool {
 		f(m.base)
 	}()
 	return true
+}
+
+// runPump is run for a pump, which Stop gives time to hear the answer to what it has sent.
+func (m *Module) runPump(f func(ctx context.Context)) bool {
+	m.stop.Lock()
+	if m.stopping.Load() {
+		m.stop.Unlock()
+		return false
+	}
+	m.pumps.Add(1)
+	m.stop.Unlock()
+	started := m.run(func(ctx context.Context) {
+		defer m.pumps.Done()
+		f(ctx)
+	})
+	if !started {
+		m.pumps.Done()
+	}
+	return started
 }
 
 // errNoBridge: there is no such bridge in the configuration.

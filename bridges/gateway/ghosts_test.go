@@ -53,8 +53,9 @@ func TestGhostStays(t *testing.T) {
 
 func TestGhostLeavesAfterRestart(t *testing.T) {
 	w := newWorld(t, worldOptions{tune: gateway.Tuning{LeaveAfter: 20 * time.Millisecond}})
-	w.in("alice")
+	alice := w.in("alice")
 	awaitOp(t, w.net, any1[*sdk.JoinGhost])
+	alice.Drop()
 	w.Restart(t)
 	w.attach()
 	awaitOp(t, w.net, any1[*sdk.LeaveGhost])

@@ -177,6 +177,7 @@ func TestLogin(t *testing.T) {
 	if n = alice.ask("get", bridgeHost, "<query xmlns='jabber:iq:register'/>"); !strings.Contains(n.String(), "<registered/>") || strings.Contains(n.String(), "password") {
 		t.Errorf("%s", n)
 	}
+	alice.Drop()
 	w.Restart(t)
 	w.attach()
 	w.net.await(t, "the login", func() bool { return len(w.net.loaded) == 2 })

@@ -16,24 +16,20 @@ import (
 
 // ensure changes a room past the gateway.
 func (w *world) ensure(spec event.RoomSpec) error {
-	var svc interface {
-		EnsureRoom(ctx context.Context, spec event.RoomSpec) error
-	}
-	m := &borrower{want: &svc}
-	reg := w.Registry()
-	if err := m.Register(reg.For("borrower", module.Deps{})); err != nil {
-		return err
-	}
-	if _, err := reg.Resolve(); err != nil {
-		return err
-	}
-	return svc.EnsureRoom(context.Background(), spec)
+	return w.other.rooms.EnsureRoom(context.Background(), spec)
 }
 
-type borrower struct{ want any }
+// other is a module that uses the rooms service, too.
+type other struct {
+	rooms interface {
+		EnsureRoom(ctx context.Context, spec event.RoomSpec) error
+	}
+}
 
-func (b *borrower) Register(r *module.Registrar) error {
-	r.Need(b.want)
+func (*other) Info() module.Info { return module.Info{Name: "other"} }
+
+func (o *other) Register(r *module.Registrar) error {
+	r.Need(&o.rooms)
 	return nil
 }
 

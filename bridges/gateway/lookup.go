@@ -246,6 +246,9 @@ func (p *portal) describe(ctx context.Context, i *instance, info sdk.ChatInfo) e
 	return p.setTopic(ctx, info.Topic, nil)
 }
 
+// roomHistory is how far a client can catch up by entering again: what came while it had no stream.
+const roomHistory = 500
+
 // spec is the room of the portal (bridging: room disco checklist).
 func (p *portal) spec(public bool) event.RoomSpec {
 	p.mu.Lock()
@@ -256,7 +259,7 @@ func (p *portal) spec(public bool) event.RoomSpec {
 		info["muc#roominfo_contactjid"] = p.b.spec.users()
 	}
 	return event.RoomSpec{Room: p.room, Name: firstOf(s.Name, p.room.Local()), Description: p.b.title() + " " + firstOf(s.Link, string(s.Remote.Room)),
-		Public: public, Persistent: true, NonAnonymous: true, Origin: p.b.spec.users(), Info: info}
+		Public: public, Persistent: true, NonAnonymous: true, ChangeSubject: true, MaxHistory: roomHistory, Origin: p.b.spec.users(), Info: info}
 }
 
 // setTopic sets the subject if it is another one.

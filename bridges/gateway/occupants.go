@@ -6,6 +6,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 	"github.com/viaduct-xmpp/viaduct/mappings"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -28,7 +29,6 @@ func (p *portal) set(ctx context.Context, list []event.OccupantChange) error {
 		return fmt.Errorf("gateway: occupants of %s: %w", p.room, err)
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, c := range list {
 		if c.Leave {
 			delete(p.present, c.Puppet)
@@ -36,7 +36,26 @@ func (p *portal) set(ctx context.Context, list []event.OccupantChange) error {
 			p.present[c.Puppet] = c.Nick
 		}
 	}
-	return nil
+	p.mu.Unlock()
+	return p.again(ctx, list)
+}
+
+// again shows puppets once more that have changed while they were being shown: whoever changed them did not find them in the room yet.
+func (p *portal) again(ctx context.Context, list []event.OccupantChange) error {
+	var stale []event.OccupantChange
+	for _, c := range list {
+		if c.Leave || c.Presence == nil {
+			continue
+		}
+		q, err := p.b.puppets.known(ctx, sdk.RemoteUserID(c.ID))
+		if err != nil || q == nil {
+			continue
+		}
+		if now := p.b.presenceOf(q); xmlstream.NewFragment(now...).String() != xmlstream.NewFragment(c.Presence...).String() {
+			stale = append(stale, event.OccupantChange{ID: c.ID, Puppet: c.Puppet, Nick: c.Nick, Presence: now})
+		}
+	}
+	return p.set(ctx, stale)
 }
 
 // isPresent tells whether a puppet is in the room, as far as we know.

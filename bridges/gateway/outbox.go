@@ -24,11 +24,18 @@ type outbox struct {
 	again   bool // something was added meanwhile
 	paused  bool // until a time: resume is called then
 	flight  *flight
+	kept    *result       // of an operation that is done, but could not be stored as that yet
 	pause   time.Duration // the next pause after a failure
 	sent    int           // operations delivered, refused, and the last error, since the start
 	refused int
 	lastErr string
 	idle    chan struct{} // closed when flight becomes nil; nil: nobody waits
+}
+
+// result is what the network made of an operation.
+type result struct {
+	ref storage.MessageID
+	d   sdk.Delivered
 }
 
 // flight is the operation that the plugin has.
@@ -63,7 +70,7 @@ func (o *outbox) start() {
 	if o.running || o.paused || !o.again {
 		return
 	}
-	o.running = o.p.b.m.run(o.pump)
+	o.running = o.p.b.m.runPump(o.pump)
 }
 
 // pump works until there is nothing to send, or nobody to send it to. It starts again with wake.
@@ -74,7 +81,7 @@ func (o *outbox) pump(ctx context.Context) {
 		o.mu.Unlock()
 		more := o.step(ctx)
 		o.mu.Lock()
-		if !more && !o.again || o.paused || ctx.Err() != nil {
+		if !more && !o.again || o.paused || ctx.Err() != nil || o.p.b.m.stopping.Load() {
 			o.running = false
 			o.mu.Unlock()
 			return
@@ -132,20 +139,31 @@ func (o *outbox) send(ctx context.Context, i *instance, head storage.Stored, n n
 		}
 	}
 	o.fly(f)
-	d, err := o.submit(ctx, i, op)
+	d, err := o.outcome(ctx, i, op, head.ID)
 	if err == nil {
-		err = o.delivered(ctx, f, d)
+		if err = o.delivered(ctx, f, d); err != nil {
+			o.kept = &result{head.ID, d}
+		}
 		o.land(f)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			o.p.b.log.Error("a result could not be stored; the operation will be repeated", "portal", o.p.key, "error", err)
 			o.wait(o.p.b.m.o.Tune.RetryMin)
-			return false
 		}
-		return true
+		return err == nil
 	}
 	more = o.failed(ctx, f, err, head.Body)
 	o.land(f)
 	return more
+}
+
+// outcome is the result of an operation, which may be there already. Only the pump uses o.kept.
+func (o *outbox) outcome(ctx context.Context, i *instance, op sdk.Op, ref storage.MessageID) (sdk.Delivered, error) {
+	kept := o.kept
+	o.kept = nil
+	if kept != nil && kept.ref == ref {
+		return kept.d, nil
+	}
+	return o.submit(ctx, i, op)
 }
 
 // submit waits for the result. The deadline bounds it for the plugin; what answers later than that is not waited for.

@@ -137,6 +137,7 @@ func TestRestartKeepsWhatWaits(t *testing.T) {
 	w.awaitAway()
 	alice.say("m1", "kept")
 	alice.say("m2", "kept too")
+	alice.Drop()
 	w.Restart(t)
 	w.attach()
 	w.net.await(t, "the messages", func() bool { return slices.Equal(w.net.texts(), []string{"kept", "kept too"}) })

@@ -11,6 +11,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmpptest"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk/richtext"
@@ -25,6 +26,7 @@ type world struct {
 	gw    *gateway.Module
 	net   *fakeNet
 	local *sdk.Local
+	other *other
 	ended chan error // the gateway has seen the end of an instance
 }
 
@@ -33,6 +35,7 @@ type worldOptions struct {
 	tune  gateway.Tuning
 	net   func(*fakeNet)
 	away  bool // the plugin is not attached
+	store func(storage.Store) storage.Store
 }
 
 const (
@@ -58,6 +61,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	spec := gateway.BridgeSpec{Name: "fake", Domain: "example.org", Allow: o.allow}
 	hosts := []muc.HostSpec{{Name: "rooms.fake.example.org", Origin: "fake.example.org"}}
 	w.Server = xmpptest.Start(t, xmpptest.Options{
+		Store:   o.store,
 		Modules: modules.Options{MUC: muc.Options{Hosts: hosts}},
 		Extra: func() []module.Module {
 			gw, err := gateway.New(gateway.Options{Bridges: []gateway.BridgeSpec{spec}, Tune: o.tune,
@@ -65,8 +69,8 @@ func newWorld(t testing.TB, o worldOptions) *world {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.gw = gw
-			return []module.Module{gw}
+			w.gw, w.other = gw, &other{}
+			return []module.Module{gw, w.other}
 		},
 	})
 	t.Cleanup(w.detach)
