@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -282,6 +284,457 @@ func TestInteropRoom(t *testing.T) {
 		s.do(&sdk.LeaveGhost{OpHeader: s.header()})
 		if _, in := must(s.alice.JoinedMembers(ctx, s.room))(t).Joined[got.Sender]; in {
 			t.Error("the ghost is still there")
+		}
+	})
+}
+
+func (s *story) join(members int) sdk.ChatInfo {
+	s.t.Helper()
+	return must(s.l.JoinPortal(s.t.Context(), sdk.JoinRequest{Portal: s.key, For: s.juliet, Members: members}))(s.t)
+}
+
+func (s *story) say(text string) id.EventID {
+	s.t.Helper()
+	return must(s.alice.SendText(s.t.Context(), s.room, text))(s.t).EventID
+}
+
+func TestInteropMessages(t *testing.T) {
+	homeservers(t, func(t *testing.T, p *peer) {
+		s := newStory(t, p)
+		ctx := t.Context()
+		s.join(10)
+
+		// Formatting, replies, edits, reactions and redactions from Matrix.
+		first := s.say("first")
+		must(s.alice.SendMessageEvent(ctx, s.room, event.EventMessage, map[string]any{
+			"msgtype": "m.text", "body": "* edited", "m.new_content": map[string]any{"msgtype": "m.text", "body": "edited", "format": "org.matrix.custom.html", "formatted_body": "<b>edited</b>"},
+			"m.relates_to": map[string]any{"rel_type": "m.replace", "event_id": first},
+		}))(t)
+		eventOf(s.h, "the edit", func(e *sdk.Edit) bool {
+			return e.Target.ID == sdk.RemoteMessageID(first) && e.Content.Body.Equal(richtext.Doc(richtext.Para(richtext.Bold(richtext.Text("edited")))))
+		})
+		must(s.alice.SendMessageEvent(ctx, s.room, event.EventMessage, map[string]any{
+			"msgtype": "m.text", "body": "> <@a:b> first\n\nanswer", "m.relates_to": map[string]any{"m.in_reply_to": map[string]any{"event_id": first}},
+		}))(t)
+		eventOf(s.h, "the reply", func(m *sdk.Message) bool {
+			return m.Content.Body.Plain() == "answer" && m.Content.ReplyTo != nil && m.Content.ReplyTo.Target.ID == sdk.RemoteMessageID(first)
+		})
+		reaction := must(s.alice.SendReaction(ctx, s.room, first, "👍"))(t)
+		eventOf(s.h, "the reaction", func(r *sdk.Reaction) bool {
+			return r.Target.ID == sdk.RemoteMessageID(first) && r.Emoji[0].Text == "👍" && r.Message == sdk.RemoteMessageID(reaction.EventID)
+		})
+		must(s.alice.RedactEvent(ctx, s.room, first, mautrix.ReqRedact{Reason: "oops"}))(t)
+		eventOf(s.h, "the redaction", func(r *sdk.Retract) bool {
+			return r.Target.ID == sdk.RemoteMessageID(first) && r.Reason == "oops"
+		})
+
+		// The same to Matrix.
+		said := s.say("to be answered")
+		reply := body("the answer")
+		reply.Body = richtext.Doc(richtext.Para(richtext.Text("the "), richtext.Bold(richtext.Text("answer")), richtext.Text(" "), richtext.MentionUserID(string(s.alice.UserID), "alice")))
+		reply.ReplyTo = &sdk.Reply{Target: sdk.MessageRef{ID: sdk.RemoteMessageID(said)}}
+		d := s.do(&sdk.SendMessage{OpHeader: s.header(), Content: reply})
+		got := s.ev(d.Parts[0].Remote).Content.AsMessage()
+		if got.RelatesTo.GetReplyTo() != said || !strings.Contains(got.FormattedBody, "<strong>answer</strong>") || len(got.Mentions.UserIDs) != 1 {
+			t.Errorf("%+v", got)
+		}
+		ref := sdk.MessageRef{ID: d.Parts[0].Remote, Parts: d.Parts}
+		edit := s.do(&sdk.EditMessage{OpHeader: s.header(), Target: ref, Content: body("another answer")})
+		if e := s.ev(edit.Parts[0].Remote).Content.AsMessage(); e.NewContent == nil || e.NewContent.Body != "another answer" || e.RelatesTo.GetReplaceID() != id.EventID(ref.ID) {
+			t.Errorf("%+v", e)
+		}
+		emoji := []sdk.Emoji{{Text: "🎉"}}
+		r := s.do(&sdk.SetReactions{OpHeader: s.header(), Target: ref, Emoji: emoji, Added: emoji})
+		if ev := s.ev(r.Parts[0].Remote); ev.Content.AsReaction().RelatesTo.Key != "🎉" {
+			t.Errorf("%+v", ev)
+		}
+		s.do(&sdk.SetReactions{OpHeader: s.header(), Target: ref, Removed: emoji})
+		if ev := s.ev(r.Parts[0].Remote); ev.Content.AsReaction().RelatesTo.Key != "" {
+			t.Errorf("the reaction stands: %+v", ev)
+		}
+		s.do(&sdk.RetractMessage{OpHeader: s.header(), Target: ref})
+		if ev := s.ev(ref.ID); ev.Content.AsMessage().Body != "" {
+			t.Errorf("the message stands: %+v", ev)
+		}
+
+		// Files both ways.
+		s.h.mu.Lock()
+		s.h.files["f1"] = []byte("\x89PNG\r\n\x1a\npicture")
+		s.h.mu.Unlock()
+		file := sdk.Content{Body: richtext.FromPlain("a caption"), Attachments: []sdk.Attachment{{Media: sdk.Media{ID: "f1", Name: "cat.png", Type: "image/png", Size: 15, Width: 3}}}}
+		d = s.do(&sdk.SendMessage{OpHeader: s.header(), Content: file})
+		got = s.ev(d.Parts[0].Remote).Content.AsMessage()
+		if got.MsgType != event.MsgImage || got.FileName != "cat.png" || got.Body != "a caption" || got.Info.Width != 3 {
+			t.Errorf("%+v", got)
+		}
+		uri, _ := got.URL.Parse()
+		if raw := must(s.alice.DownloadBytes(ctx, uri))(t); string(raw) != "\x89PNG\r\n\x1a\npicture" {
+			t.Errorf("%q", raw)
+		}
+		up := must(s.alice.UploadBytesWithName(ctx, []byte("text of a file"), "text/plain", "notes.txt"))(t)
+		must(s.alice.SendMessageEvent(ctx, s.room, event.EventMessage, map[string]any{"msgtype": "m.file", "body": "notes.txt", "url": up.ContentURI.String(), "info": map[string]any{"size": 14, "mimetype": "text/plain"}}))(t)
+		m := eventOf(s.h, "the file", func(m *sdk.Message) bool { return !m.Own && len(m.Content.Attachments) == 1 })
+		media := m.Content.Attachments[0].Media
+		content := must(s.l.FetchMedia(ctx, sdk.MediaRequest{ID: media.ID}))(t)
+		defer content.Body.Close()
+		var buf bytes.Buffer
+		if _, err := buf.ReadFrom(content.Body); err != nil || buf.String() != "text of a file" || media.Name != "notes.txt" || media.Size != 14 {
+			t.Errorf("%q, %v, %+v", buf.String(), err, media)
+		}
+
+		// The past, newest page first.
+		page := must(s.l.FetchHistory(ctx, sdk.HistoryRequest{Portal: s.key, Limit: 3}))(t)
+		older := must(s.l.FetchHistory(ctx, sdk.HistoryRequest{Portal: s.key, Limit: 100, Before: page.Older}))(t)
+		texts := map[string]bool{}
+		for _, ev := range append(older.Events, page.Events...) {
+			if !ev.Head().History {
+				t.Errorf("%+v", ev)
+			}
+			if m, ok := ev.(*sdk.Message); ok {
+				texts[m.Content.Body.Plain()] = true
+			}
+		}
+		if !texts["to be answered"] || !texts["a caption"] {
+			t.Errorf("%v", texts)
+		}
+	})
+}
+
+func TestInteropSignals(t *testing.T) {
+	homeservers(t, func(t *testing.T, p *peer) {
+		s := newStory(t, p)
+		ctx := t.Context()
+		s.join(10)
+		s.do(&sdk.JoinGhost{OpHeader: s.header()})
+		said := s.say("is anybody there?")
+		eventOf(s.h, "the message", func(m *sdk.Message) bool { return !m.Own })
+		me := sdk.RemoteUserID(s.alice.UserID)
+
+		// Inward: repeated until the way of this homeserver is known and running.
+		insist(t, s.h, func() {
+			_, _ = s.alice.UserTyping(ctx, s.room, false, 0)
+			_, _ = s.alice.UserTyping(ctx, s.room, true, 20*time.Second)
+		}, func(sig sdk.Signal) bool {
+			v, ok := sig.(*sdk.Typing)
+			return ok && v.Active && v.Who.User == me && v.Portal == s.key
+		})
+		must(s.alice.UserTyping(ctx, s.room, false, 0))(t)
+		signal(s.h, "the end of typing", func(v *sdk.Typing) bool { return !v.Active && v.Who.User == me })
+		if err := s.alice.MarkRead(ctx, s.room, said); err != nil {
+			t.Fatal(err)
+		}
+		signal(s.h, "the receipt", func(v *sdk.ReadState) bool { return v.Who.User == me && v.UpTo.ID == sdk.RemoteMessageID(said) })
+		states := []event.Presence{event.PresenceUnavailable, event.PresenceOnline}
+		n := 0
+		insist(t, s.h, func() {
+			n++
+			_ = s.alice.SetPresence(ctx, mautrix.ReqPresence{Presence: states[n%2], StatusMsg: "out for lunch"})
+		}, func(sig sdk.Signal) bool {
+			v, ok := sig.(*sdk.Presence)
+			return ok && v.Who.User == me && v.Status == "out for lunch" && v.Show != sdk.ShowUnknown
+		})
+
+		// Outward.
+		ghost := id.UserID("@_xmpp_juliet=40xmpp.test:" + s.alice.UserID.Homeserver())
+		s.l.Signal(&sdk.Presence{Sender: &s.juliet, Who: sdk.Party{Address: s.juliet.Address}, Show: sdk.ShowAway, Status: "thinking"})
+		eventually(t, "her presence", func() bool {
+			got, err := s.alice.GetPresence(ctx, ghost)
+			return err == nil && got.Presence == event.PresenceUnavailable && got.StatusMsg == "thinking"
+		})
+		since := must(s.alice.SyncRequest(ctx, 0, "", "", false, ""))(t).NextBatch
+		s.l.Signal(&sdk.Typing{Portal: s.key, Sender: &s.juliet, Who: sdk.Party{Address: s.juliet.Address}, Active: true, Expires: 20 * time.Second})
+		s.l.Signal(&sdk.ReadState{Portal: s.key, Sender: &s.juliet, Who: sdk.Party{Address: s.juliet.Address}, UpTo: sdk.MessageRef{ID: sdk.RemoteMessageID(said)}})
+		typing, read := false, false
+		eventually(t, "her typing and receipt", func() bool {
+			resp, err := s.alice.SyncRequest(ctx, 2000, since, "", false, "")
+			if err != nil {
+				return false
+			}
+			since = resp.NextBatch
+			joined := resp.Rooms.Join[s.room]
+			if joined == nil {
+				return false
+			}
+			for _, ev := range joined.Ephemeral.Events {
+				raw := string(ev.Content.VeryRaw)
+				typing = typing || ev.Type.Type == "m.typing" && strings.Contains(raw, string(ghost))
+				read = read || ev.Type.Type == "m.receipt" && strings.Contains(raw, string(ghost)) && strings.Contains(raw, string(said))
+			}
+			return typing && read
+		})
+	})
+}
+
+// insist does something again and again until a signal came of it.
+func insist(t *testing.T, h *recordingHost, do func(), came func(sdk.Signal) bool) {
+	t.Helper()
+	eventually(t, "a signal", func() bool {
+		do()
+		timeout := time.After(time.Second)
+		for {
+			h.mu.Lock()
+			changed := h.changed
+			for _, s := range h.signals {
+				if came(s) {
+					h.mu.Unlock()
+					return true
+				}
+			}
+			h.mu.Unlock()
+			select {
+			case <-changed:
+			case <-timeout:
+				return false
+			}
+		}
+	})
+}
+
+// eventually asks again and again what only asking tells.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(patience)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("%s did not come", what)
+		}
+	}
+}
+
+func TestInteropGaps(t *testing.T) {
+	homeservers(t, func(t *testing.T, p *peer) {
+		s := newStory(t, p)
+		ctx := t.Context()
+		s.join(10)
+		var want []string
+		say := func(text string) {
+			want = append(want, text)
+			s.say(text)
+		}
+		arrived := func() {
+			t.Helper()
+			s.h.until(want[len(want)-1], func() bool {
+				for _, ev := range s.h.events {
+					if m, ok := ev.(*sdk.Message); ok && m.Content.Body.Plain() == want[len(want)-1] {
+						return true
+					}
+				}
+				return false
+			})
+			if got := s.h.texts(string(s.room)); strings.Join(got, "|") != strings.Join(want, "|") {
+				t.Fatalf("got  %q\nwant %q", got, want)
+			}
+		}
+		say("before")
+		arrived()
+
+		// The bridge is away; what is said meanwhile comes in order and once.
+		s.stop()
+		for i := range 30 {
+			say(fmt.Sprintf("while the bridge was away %d", i))
+		}
+		s.l, s.stop = p.bridge(s.h)
+		say("the bridge is back")
+		arrived()
+
+		// The homeserver is killed while both sides talk. What it accepted comes
+		// through, and nothing is said twice.
+		accepted := make(chan string, 1000)
+		talked := make(chan struct{})
+		go func() {
+			defer close(talked)
+			for i := range 40 {
+				text := fmt.Sprintf("through the kill %d", i)
+				txn := fmt.Sprintf("kill%d", i)
+				for ctx.Err() == nil {
+					_, err := s.alice.SendMessageEvent(ctx, s.room, event.EventMessage, map[string]any{"msgtype": "m.text", "body": text}, mautrix.ReqSendEvent{TransactionID: txn})
+					if err == nil {
+						accepted <- text
+						break
+					}
+					if i%10 == 0 {
+						accepted <- "" // given up: in doubt
+						break
+					}
+				}
+			}
+		}()
+		sent := map[string]sdk.RemoteMessageID{}
+		for i := range 20 {
+			text := fmt.Sprintf("from XMPP %d", i)
+			op := &sdk.SendMessage{OpHeader: s.header(), Content: body(text)}
+			if i == 10 {
+				p.kill()
+				p.start()
+			}
+			eventually(t, text, func() bool {
+				d, err := sdk.Handle(ctx, s.l, op)
+				op.Attempt++
+				if err != nil {
+					if !sdk.AsError(err).Temporary {
+						t.Fatalf("%s: %v", text, err)
+					}
+					return false
+				}
+				sent[text] = d.Parts[0].Remote
+				return true
+			})
+		}
+		<-talked
+		say("the end")
+		s.h.until("the end", func() bool {
+			m, ok := s.h.events[len(s.h.events)-1].(*sdk.Message)
+			return ok && m.Content.Body.Plain() == "the end"
+		})
+
+		// The judge is the homeserver's own history.
+		var truth []string
+		count := map[string]int{}
+		from := ""
+		for {
+			page := must(s.alice.Messages(ctx, s.room, from, "", mautrix.DirectionBackward, nil, 100))(t)
+			for _, ev := range page.Chunk {
+				_ = ev.Content.ParseRaw(ev.Type)
+				if ev.Type != event.EventMessage {
+					continue
+				}
+				count[ev.Content.AsMessage().Body]++
+				if ev.Sender == s.alice.UserID {
+					truth = append([]string{ev.Content.AsMessage().Body}, truth...)
+				} else if id := sent[ev.Content.AsMessage().Body]; id != sdk.RemoteMessageID(ev.ID) {
+					t.Errorf("%s is %s, the bridge says %s", ev.Content.AsMessage().Body, ev.ID, id)
+				}
+			}
+			if page.End == "" || len(page.Chunk) == 0 {
+				break
+			}
+			from = page.End
+		}
+		for text := range sent {
+			if count[text] != 1 {
+				t.Errorf("%s is there %d times", text, count[text])
+			}
+		}
+		if got := s.h.texts(string(s.room)); strings.Join(got, "|") != strings.Join(truth, "|") {
+			t.Errorf("got  %q\nwant %q", got, truth)
+		}
+	})
+}
+
+// kill ends the homeserver without giving it time for anything.
+func (p *peer) kill() {
+	p.t.Helper()
+	pid, err := strconv.Atoi(p.vars["HS_PID"])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		p.t.Fatal(err)
+	}
+	eventually(p.t, "the end of the homeserver", func() bool { return syscall.Kill(pid, 0) != nil || zombie(pid) })
+}
+
+func zombie(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(raw), ") Z ")
+}
+
+func TestInteropInvitations(t *testing.T) {
+	homeservers(t, func(t *testing.T, p *peer) {
+		s := newStory(t, p)
+		ctx := t.Context()
+		s.join(10)
+		s.do(&sdk.JoinGhost{OpHeader: s.header()})
+		server := s.alice.UserID.Homeserver()
+		juliet, bot := id.UserID("@_xmpp_juliet=40xmpp.test:"+server), id.UserID("@xmppbridge:"+server)
+		s.h.mu.Lock()
+		s.h.people["juliet@xmpp.test"] = s.juliet
+		s.h.people["romeo@xmpp.test"] = sdk.Sender{Person: "p2", Address: "romeo@xmpp.test", Name: "Romeo"}
+		s.h.rooms["den@conf.xmpp.test"] = sdk.RoomCard{Address: "den@conf.xmpp.test", Name: "The den", Public: true}
+		s.h.mu.Unlock()
+
+		// A direct chat with somebody who never was on Matrix: the homeserver asks
+		// for her, the ghost comes, and both can write.
+		romeo := id.UserID("@_xmpp_romeo=40xmpp.test:" + server)
+		dm := must(s.alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{Preset: "trusted_private_chat", IsDirect: true, Invite: []id.UserID{romeo}}))(t).RoomID
+		opened := eventOf(s.h, "the direct chat", func(o *sdk.PortalOpened) bool { return o.Portal.Room == sdk.RemoteRoomID(dm) })
+		if opened.Info.Kind != sdk.ChatDirect || len(opened.With) != 2 || opened.With[0].Address != "romeo@xmpp.test" {
+			t.Errorf("%+v", opened)
+		}
+		must(s.alice.SendText(ctx, dm, "just us"))(t)
+		eventOf(s.h, "the private message", func(m *sdk.Message) bool { return m.Content.Body.Plain() == "just us" })
+		op := &sdk.SendMessage{OpHeader: s.header(), Content: body("yes")}
+		op.Portal.Room, op.Sender = sdk.RemoteRoomID(dm), sdk.Sender{Person: "p2", Address: "romeo@xmpp.test", Name: "Romeo"}
+		s.do(op)
+		members := must(s.alice.JoinedMembers(ctx, dm))(t).Joined
+		if _, in := members[bot]; in || len(members) != 2 {
+			t.Errorf("%+v", members)
+		}
+
+		// A private room that invites the bot.
+		private := must(s.alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{Preset: "private_chat", Name: "Cellar", Invite: []id.UserID{bot}}))(t).RoomID
+		got := eventOf(s.h, "the private room", func(o *sdk.PortalOpened) bool { return o.Portal.Room == sdk.RemoteRoomID(private) })
+		if got.Info.Name != "Cellar" || got.Info.Public {
+			t.Errorf("%+v", got.Info)
+		}
+		op = &sdk.SendMessage{OpHeader: s.header(), Content: body("in the cellar")}
+		op.Portal.Room = sdk.RemoteRoomID(private)
+		s.do(op) // she is let in by the bot
+
+		// A private room that invites a person: she brings the bot in.
+		third := must(s.alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{Preset: "private_chat", Name: "Attic", Invite: []id.UserID{juliet}}))(t).RoomID
+		eventOf(s.h, "the invitation", func(m *sdk.Membership) bool {
+			return m.Portal.Room == sdk.RemoteRoomID(third) && m.Change == sdk.MembershipInvite && m.Member.Address == "juliet@xmpp.test"
+		})
+		info := must(s.l.JoinPortal(ctx, sdk.JoinRequest{Portal: sdk.PortalKey{Room: sdk.RemoteRoomID(third)}, For: s.juliet, Members: 5}))(t)
+		if info.Name != "Attic" {
+			t.Errorf("%+v", info)
+		}
+		must(s.alice.SendText(ctx, third, "in the attic"))(t)
+		eventOf(s.h, "the message from the attic", func(m *sdk.Message) bool { return m.Content.Body.Plain() == "in the attic" })
+
+		// A room that nobody of ours may enter is refused with the reason.
+		closed := must(s.alice.CreateRoom(ctx, &mautrix.ReqCreateRoom{Preset: "private_chat"}))(t).RoomID
+		_, err := s.l.JoinPortal(ctx, sdk.JoinRequest{Portal: sdk.PortalKey{Room: sdk.RemoteRoomID(closed)}, For: s.juliet})
+		if e := sdk.AsError(err); e == nil || e.Temporary || e.Code != sdk.CodeForbidden || e.Text == "" {
+			t.Errorf("%v", err)
+		}
+
+		// An XMPP room is found by its alias.
+		alias := id.RoomAlias("#_xmpp_den=40conf.xmpp.test:" + server)
+		den := must(s.alice.JoinRoom(ctx, string(alias), nil))(t).RoomID
+		card := eventOf(s.h, "the room of XMPP", func(o *sdk.PortalOpened) bool { return o.XMPPRoom == "den@conf.xmpp.test" })
+		if card.Portal.Room != sdk.RemoteRoomID(den) || card.Info.Name != "The den" {
+			t.Errorf("%+v", card)
+		}
+
+		// Leaving takes everybody of ours along.
+		if err := s.l.LeavePortal(ctx, sdk.LeaveRequest{Portal: s.key, Forget: true}); err != nil {
+			t.Fatal(err)
+		}
+		if members := must(s.alice.JoinedMembers(ctx, s.room))(t).Joined; len(members) != 1 {
+			t.Errorf("%+v", members)
+		}
+	})
+}
+
+func TestInteropTest(t *testing.T) {
+	homeservers(t, func(t *testing.T, p *peer) {
+		l, _ := p.bridge(newRecordingHost(t))
+		report := must(l.Test(t.Context()))(t)
+		for _, check := range report.Checks {
+			t.Logf("%+v", check)
+		}
+		if report.Failed() || len(report.Checks) < 4 {
+			t.Errorf("%+v", report)
+		}
+		round := report.Checks[len(report.Checks)-1]
+		if round.Name != "round trip" || (p.kind == "synapse") != (round.Status == sdk.CheckOK) {
+			t.Errorf("%+v", round)
 		}
 	})
 }
