@@ -42,6 +42,15 @@ func (p *program) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.Log.Close()) }()
+	stopProfiles, err := p.profiles(ctx, o.Log.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel() // a profile under way is broken off
+		err = errors.Join(err, stopProfiles(ended))
+	}()
 	a, err := appliance.New(ctx, o)
 	if err != nil {
 		return err
