@@ -211,6 +211,9 @@ func (b *Bridge) storePortal(ctx context.Context, p *portal, info sdk.ChatInfo, 
 	if err := b.m.commit(ctx, u); err != nil {
 		return nil, fmt.Errorf("gateway: store portal: %w", err)
 	}
+	b.mu.Lock()
+	b.opened++
+	b.mu.Unlock()
 	return b.portals.adopt(row.Portal)
 }
 
@@ -305,6 +308,15 @@ func (m *Module) guardJoin(ctx context.Context, v *event.RoomJoin) error {
 	return nil
 }
 
+// login is the own account of the person that a direct chat is of, "" if she has none.
+func (p *portal) login(ctx context.Context) sdk.LoginID {
+	who, ok := p.person(ctx)
+	if !ok {
+		return ""
+	}
+	return p.b.loginOf(who)
+}
+
 // opened returns the portal key that an operation goes to. A direct chat is opened on the network when the first message goes there.
 func (p *portal) opened(ctx context.Context, i *instance, s sdk.Sender) (sdk.PortalKey, error) {
 	p.mu.Lock()
@@ -321,7 +333,7 @@ func (p *portal) opened(ctx context.Context, i *instance, s sdk.Sender) (sdk.Por
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.b.m.o.Tune.JoinTimeout)
 	defer cancel()
-	info, err := i.remote.CreateDM(ctx, sdk.CreateDMRequest{For: s, Users: []sdk.RemoteUserID{st.User}})
+	info, err := i.remote.CreateDM(ctx, sdk.CreateDMRequest{For: s, Users: []sdk.RemoteUserID{st.User}, Login: p.login(ctx)})
 	if err != nil {
 		return st.Remote, err
 	}

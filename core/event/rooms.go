@@ -27,6 +27,9 @@ type RoomSpec struct {
 	Persistent   bool
 	NonAnonymous bool
 	MembersOnly  bool
+	// ChangeSubject: whoever has voice may change the subject, if nothing in RoomEvents.Subject decides otherwise.
+	ChangeSubject bool
+	// MaxHistory is how many messages somebody who enters may ask for; those who ask for no amount get a few of them.
 	MaxHistory   int
 	Origin       string            // the host that owns it
 	Features     []string          // further disco features of the room

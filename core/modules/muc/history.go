@@ -20,6 +20,10 @@ type history struct {
 	bytes  int
 }
 
+// unaskedHistory is how much of a gateway's room somebody gets who asks for no amount: such rooms keep more, so that a client that lost its
+// stream can ask for all since then.
+const unaskedHistory = 50
+
 type past struct {
 	id storage.MessageID
 	packet
@@ -77,6 +81,9 @@ func (a *actor) appendHistory(out []*packet, limits room.HistoryLimits) []*packe
 		return out
 	}
 	list := a.hist.list
+	if a.room.Config.Origin != "" && limits == room.NoLimits() {
+		limits.MaxStanzas = unaskedHistory
+	}
 	from := limits.Select(len(list), func(i int) room.Past { return room.Past{At: list[i].id.Time(), Size: list[i].size} })
 	for _, p := range list[from:] {
 		out = append(out, &p.packet)

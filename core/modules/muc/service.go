@@ -156,6 +156,7 @@ func apply(s event.RoomSpec, c room.Config) room.Config {
 	c.Persistent = c.Persistent || s.Persistent
 	c.NonAnonymous = c.NonAnonymous || s.NonAnonymous
 	c.MembersOnly = c.MembersOnly || s.MembersOnly
+	c.ChangeSubject = c.ChangeSubject || s.ChangeSubject
 	c.Locked = false
 	if s.MaxHistory > 0 {
 		c.MaxHistory = s.MaxHistory
