@@ -28,20 +28,23 @@ type Bridge struct {
 	shown    presenceBook
 	counters counters
 
-	mu    sync.Mutex
-	inst  *instance // nil: the plugin is not there
-	info  sdk.Info
-	codec *mappings.Codec // nil: never attached since the start
-	caps  sdk.Capabilities
-	pause bool  // nothing is sent
-	last  error // why the last instance ended
-	told  map[jid.JID]bool
+	mu       sync.Mutex
+	inst     *instance // nil: the plugin is not there
+	info     sdk.Info
+	codec    *mappings.Codec // nil: never attached since the start
+	caps     sdk.Capabilities
+	pause    bool                    // nothing is sent
+	watching bool                    // the plugin will be told whose presence is wanted
+	opened   int                     // portals there are, about: those that the network opens are bounded
+	acting   map[jid.JID]sdk.LoginID // own accounts that are connected
+	last     error                   // why the last instance ended
+	told     map[jid.JID]bool
 
 	signings map[jid.JID]*signing // by person
 }
 
 func newBridge(m *Module, s BridgeSpec) *Bridge {
-	b := &Bridge{m: m, spec: s, told: map[jid.JID]bool{}, signings: map[jid.JID]*signing{}}
+	b := &Bridge{m: m, spec: s, told: map[jid.JID]bool{}, signings: map[jid.JID]*signing{}, acting: map[jid.JID]sdk.LoginID{}}
 	b.portals.init(b)
 	b.puppets.init(b)
 	b.inbox.init(b, m.o.Tune.InboxEvents)
@@ -111,6 +114,7 @@ func (b *Bridge) attach(ctx context.Context, r sdk.Remote) error {
 	old := b.inst
 	b.inst = nil
 	b.info, b.codec, b.caps = info, codec, info.Capabilities
+	b.opened, b.acting = len(resume.Portals), map[jid.JID]sdk.LoginID{}
 	b.mu.Unlock()
 	if old != nil { // two instances would do everything twice
 		old.end(sdk.ErrSessionLost)
@@ -138,6 +142,7 @@ func (b *Bridge) attach(ctx context.Context, r sdk.Remote) error {
 	b.log.Info("plugin attached", "plugin", info.Plugin, "version", info.Version)
 	b.m.run(func(context.Context) { i.loadLogins(i.ctx) })
 	b.wakeAll(ctx)
+	b.watchSoon()
 	for _, p := range b.portals.all() {
 		if p.peopled() {
 			p.refresh(i)

@@ -45,6 +45,9 @@ func (b *Bridge) toPuppet(ctx context.Context, u unit, st *stanza.Stanza) error 
 		b.m.d.Journal.Submit(u)
 		return nil
 	}
+	if by, room, reason, ok := invitation(st); ok {
+		return b.invitePuppet(ctx, u, st, by, room, reason)
+	}
 	if !b.mayUse(st.From) {
 		return b.notAllowed()
 	}

@@ -84,3 +84,23 @@ func TestSubscribeToPuppet(t *testing.T) {
 		return n.Attr("from") == bobJID && child(n, ns.Client, "show") != nil && n.Child(ns.Client, "show").TextContent() == "dnd"
 	})
 }
+
+func TestInvitePuppet(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	alice := w.in("alice")
+	alice.Send("<message to='" + opsRoom + "'><x xmlns='http://jabber.org/protocol/muc#user'><invite to='eve%hs@fake.example.org'><reason>come</reason></invite></x></message>")
+	if op := awaitOp(t, w.net, any1[*sdk.InviteUser]); op.User != "@eve:hs" || op.Portal != ops || op.Sender.Address != "alice@example.org" {
+		t.Errorf("%+v", op)
+	}
+	alice.Send("<message to='eve%hs@fake.example.org' id='i2'><x xmlns='jabber:x:conference' jid='lounge@rooms.example.org'/></message>")
+	n := alice.until("a refusal", func(n *xmlstream.Node) bool { return n.Attr("type") == "error" })
+	if child(child(n, ns.Client, "error"), ns.Stanzas, "not-acceptable") == nil {
+		t.Errorf("%s", n)
+	}
+}
+
+func TestPresenceByDemand(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	w.in("alice")
+	w.net.await(t, "what to watch", func() bool { return len(w.net.watched) == 1 && w.net.watched[0] == "@bob:hs" })
+}

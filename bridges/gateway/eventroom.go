@@ -236,6 +236,13 @@ func onPortalOpened(ctx context.Context, a *arrival) {
 		a.done(rejected("the room %s is not the bridge's to open", e.XMPPRoom))
 		return
 	}
+	a.b.mu.Lock()
+	full := a.p == nil && a.b.opened >= a.b.m.o.Tune.MaxPortals
+	a.b.mu.Unlock()
+	if full {
+		a.done(rejected("there are %d rooms already", a.b.m.o.Tune.MaxPortals))
+		return
+	}
 	_, err := a.b.makePortal(ctx, a.bt.i, e.Info, e.Info.Via)
 	var se *stanza.Error
 	if errors.As(err, &se) || errors.Is(err, mappings.ErrAddress) {

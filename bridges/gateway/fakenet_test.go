@@ -26,6 +26,7 @@ type fakeNet struct {
 	loaded  []sdk.Login
 	joins   int
 	serial  int
+	watched []sdk.RemoteUserID
 	byOp    map[sdk.OpID]sdk.Delivered // what an idempotent network remembers
 
 	answer     func(op sdk.Op) (sdk.Delivered, error) // nil: delivered
@@ -58,7 +59,7 @@ func (n *fakeNet) Info() sdk.Info {
 		},
 		Capabilities: sdk.Capabilities{Edit: sdk.TimedCapability{Level: level}, Retract: sdk.TimedCapability{Level: level}, Reactions: sdk.ReactionCapability{Level: level},
 			GhostJoins: level, Typing: sdk.DirectionCapability{In: level, Out: level}, Presence: sdk.DirectionCapability{In: level, Out: level},
-			ReadReceipts: sdk.DirectionCapability{In: level, Out: level}, Topic: sdk.RoomTextCapability{Level: level}, Kick: level, Ban: level, Roles: level,
+			ReadReceipts: sdk.DirectionCapability{In: level, Out: level}, Topic: sdk.RoomTextCapability{Level: level}, Invite: level, Kick: level, Ban: level, Roles: level,
 			Idempotent: n.idempotent},
 		LoginFlows: []sdk.LoginFlowInfo{{ID: "token", Name: "Token"}},
 	}
@@ -142,6 +143,18 @@ func (n *fakeNet) LeaveGhost(_ context.Context, op *sdk.LeaveGhost) (sdk.Deliver
 }
 func (n *fakeNet) Moderate(_ context.Context, op *sdk.Moderate) (sdk.Delivered, error) {
 	return n.do(op)
+}
+
+func (n *fakeNet) Invite(_ context.Context, op *sdk.InviteUser) (sdk.Delivered, error) {
+	return n.do(op)
+}
+
+func (n *fakeNet) Watch(_ context.Context, r sdk.WatchRequest) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.watched = r.Users
+	n.note()
+	return nil
 }
 
 func (n *fakeNet) signal(s sdk.Signal) error {

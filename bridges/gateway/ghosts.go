@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type ghostState struct {
 	Due    time.Time `json:"due"`
 	Reason string    `json:"reason,omitempty"`
 	Tries  int       `json:"tries,omitempty"`
+	Serial int       `json:"serial,omitempty"` // of the wish: each is another operation
 }
 
 // settled tells that there is nothing to do.
@@ -80,6 +82,7 @@ func (g *ghostQueue) load(ctx context.Context) error {
 				}
 				if s.Joined && s.Want {
 					s.Want, s.Due = false, leave
+					s.Serial++
 				}
 				g.states[ghostKey{o, sdk.PersonID(r.Key)}] = s
 			}
@@ -102,6 +105,7 @@ func (g *ghostQueue) change(p *portal, o event.Occupant, want bool, after time.D
 		return
 	}
 	s.Bare, s.Want, s.Reason, s.Tries = bare.String(), want, reason, 0
+	s.Serial++
 	s.Due = g.b.m.d.Clock.Now().Add(after)
 	if want {
 		s.Nick, s.ID = o.Nick, o.ID
@@ -207,7 +211,7 @@ func (g *ghostQueue) move(ctx context.Context, k ghostKey, s ghostState) {
 	if i == nil || err != nil || p == nil || jerr != nil {
 		return
 	}
-	h := sdk.OpHeader{ID: opID(k.portal, storage.MessageID(s.Due.UnixMilli()), string(k.person)), Portal: p.remote(), Time: s.Due, Attempt: s.Tries + 1,
+	h := sdk.OpHeader{ID: opID(k.portal, storage.MessageID(s.Due.UnixMilli()), string(k.person)+"/"+strconv.Itoa(s.Serial)), Portal: p.remote(), Time: s.Due, Attempt: s.Tries + 1,
 		Doubt: s.Tries > 0, Sender: g.b.sender(ctx, bare, s.ID, s.Nick, "")}
 	var op sdk.Op = &sdk.JoinGhost{OpHeader: h}
 	if !s.Want {
@@ -271,6 +275,7 @@ func (m *Module) joined(ctx context.Context, v *event.RoomJoin) error {
 	if i := p.b.current(); i != nil {
 		p.refresh(i)
 	}
+	p.b.watchSoon()
 	return nil
 }
 

@@ -174,6 +174,11 @@ func TestLogin(t *testing.T) {
 	if n := alice.message(); !strings.Contains(textOf(n), "acc1 Alice there: connected") {
 		t.Errorf("%s", n)
 	}
+	alice.enters("alice")
+	alice.say("own", "as myself")
+	if op := awaitOp(t, w.net, any1[*sdk.SendMessage]); op.Login != "acc1" {
+		t.Errorf("sent through %q", op.Login)
+	}
 	if n = alice.ask("get", bridgeHost, "<query xmlns='jabber:iq:register'/>"); !strings.Contains(n.String(), "<registered/>") || strings.Contains(n.String(), "password") {
 		t.Errorf("%s", n)
 	}

@@ -68,6 +68,7 @@ func (h hostHandler) presence(ctx context.Context, u *journal.Unit, st *stanza.S
 		})
 	case stanza.TypeUnsubscribe:
 		u.Add(storage.DeleteRow{Table: row.Table, Owner: row.Owner, Key: row.Key})
+		b.watchSoon()
 		b.answer(ctx, u, st, stanza.TypeUnsubscribed)
 		return
 	case stanza.TypeProbe:
@@ -78,6 +79,7 @@ func (h hostHandler) presence(ctx context.Context, u *journal.Unit, st *stanza.S
 
 // subscribed answers a subscription once it is stored (RFC 6121 §3.1.5): yes, and how she is.
 func (b *Bridge) subscribed(ctx context.Context, st *stanza.Stanza) {
+	b.watchSoon()
 	yes := stanza.NewPresence(stanza.TypeSubscribed)
 	yes.From, yes.To = st.To.Bare(), st.From.Bare()
 	b.m.d.Router.Send(ctx, yes)

@@ -150,6 +150,7 @@ func (b *Bridge) loginChanged(ctx context.Context, s sdk.LoginStatus) error {
 		return sdk.RetryAfter(0, err)
 	}
 	was := row.State
+	b.act(row.Owner, s.ID, s.State == sdk.LoginConnected)
 	row.State, row.Text = s.State, mappings.Cut(s.Text, 300, 1200)
 	if s.Credentials != nil {
 		if row.Sealed, err = b.m.seal(s.Credentials, b.loginPurpose(s.ID)); err != nil {
@@ -165,6 +166,29 @@ func (b *Bridge) loginChanged(ctx context.Context, s sdk.LoginStatus) error {
 	return nil
 }
 
+// act makes a login the one that its owner's operations go through, or no longer.
+func (b *Bridge) act(owner string, id sdk.LoginID, on bool) {
+	who, err := jid.Parse(owner)
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case on:
+		b.acting[who] = id
+	case b.acting[who] == id:
+		delete(b.acting, who)
+	}
+}
+
+// loginOf is the own account of a person that is connected, "" if there is none: then the bridge acts for her.
+func (b *Bridge) loginOf(who jid.JID) sdk.LoginID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.acting[who]
+}
+
 // logout ends a login of its owner.
 func (b *Bridge) logout(ctx context.Context, owner jid.JID, id sdk.LoginID) error {
 	row, err := b.login(ctx, id)
@@ -176,6 +200,7 @@ func (b *Bridge) logout(ctx context.Context, owner jid.JID, id sdk.LoginID) erro
 			return err
 		}
 	}
+	b.act(row.Owner, id, false)
 	u := newLinkUnit(b.spec.Name)
 	u.Add(storage.DeleteRow{Table: tableLogins, Owner: b.spec.Name, Key: string(id)})
 	return b.m.commit(ctx, u)

@@ -52,7 +52,7 @@ func (p *portal) operation(ctx context.Context, f *flight, head storage.Stored) 
 		return nil, sdk.Unsupported("this operation")
 	}
 	n := &f.note
-	h := sdk.OpHeader{ID: f.id, Time: head.Msg.Time(), Attempt: n.Attempt + 1, Doubt: n.Sent, Prior: n.Prior, Sender: p.sender(ctx, n)}
+	h := sdk.OpHeader{ID: f.id, Time: head.Msg.Time(), Attempt: n.Attempt + 1, Doubt: n.Sent, Prior: n.Prior, Sender: p.sender(ctx, n), Login: p.b.loginOf(n.bare())}
 	return make(ctx, p, n, h, st)
 }
 

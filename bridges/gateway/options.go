@@ -36,6 +36,7 @@ type Tuning struct {
 	RetryMax      time.Duration // the longest: 1 min
 	PresenceDelay time.Duration // changes of remote presence are gathered so long: 5 s
 	MaxListed     int           // members of a remote room that stand on the room's lists: 20,000
+	MaxPortals    int           // rooms that the network may open by itself: 20,000
 	InboxEvents   int           // events of a bridge that may be under way: 1024
 	AvatarBytes   int           // a face: 256 KiB
 	AvatarWorkers int           // faces fetched at a time: 2
@@ -68,7 +69,7 @@ func (o *Options) fill() error {
 	for _, d := range []struct {
 		at   *int
 		want int
-	}{{&t.MaxOccupants, 200}, {&t.GhostsPerSec, 2}, {&t.InboxEvents, 1024}, {&t.AvatarBytes, 256 << 10}, {&t.AvatarWorkers, 2}, {&t.MaxListed, 20000}} {
+	}{{&t.MaxOccupants, 200}, {&t.GhostsPerSec, 2}, {&t.InboxEvents, 1024}, {&t.AvatarBytes, 256 << 10}, {&t.AvatarWorkers, 2}, {&t.MaxListed, 20000}, {&t.MaxPortals, 20000}} {
 		if *d.at <= 0 {
 			*d.at = d.want
 		}
