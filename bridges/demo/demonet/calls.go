@@ -12,31 +12,32 @@ func (n *Network) table() map[string]func(Request) (Response, error) {
 	return map[string]func(Request) (Response, error){
 		// As, Room, Text, Emote, ReplyTo, Thread, Files
 		"post": n.post,
-		// As, Message, Text, Emote
-		"edit": n.edit,
-		// As, Message
-		"delete": n.remove,
-		// As, Message, Emoji: the whole set
-		"react": n.react,
-		// As, Room, Active; Message
+		// As, Message, and Text, Emote; Text: why; Emoji: the whole set
+		"edit": n.edit, "delete": n.remove, "react": n.react,
+		// As, Room, Active; As, Message
 		"typing": n.typing, "read": n.read,
 		// Room, Before or After, Limit
 		"history": n.history,
-
-		"join": n.join, "leave": n.leave, // As, Room
-		"kick": n.kick, "ban": n.ban, "unban": n.unban, // As, Room, User, Text
-		"invite": n.invite,                                          // As, Room, User
-		"change": n.change,                                          // As, Room, Name, Text (the topic)
-		"room":   n.getRoom,                                         // Room
-		"rooms":  n.listRooms,                                       // Text: words
-		"create": n.create,                                          // As, Room, Name, Text (the topic), Public, Address
-		"direct": n.direct,                                          // As, User
-		"user":   n.getUser, "users": n.listUsers, "self": n.status, // User; Text: words
-		"guest": n.guest, "retire": n.retire, // As, Name, Face
-		"presence": n.presence,                  // As, Show, Status
-		"login":    n.login,                     // Text: name, Status: the word
-		"check":    n.check, "logout": n.logout, // Token
-		"outage": n.callOutage, // Text: a duration
+		// As, Room
+		"join": n.join, "leave": n.leave,
+		// As, Room, User, Text: why
+		"kick": n.kick, "ban": n.ban, "unban": n.unban, "invite": n.invite,
+		// As, Room, Name or Text: the topic; As, Room, Active
+		"change": n.change, "strict": n.strict,
+		// Room; Text: words
+		"room": n.getRoom, "rooms": n.listRooms,
+		// As, Room, Name, Text: the topic, Public, Address; As, User
+		"create": n.create, "direct": n.direct,
+		// User; Text: words; nothing
+		"user": n.getUser, "users": n.listUsers, "self": n.status,
+		// As, Name, Face; As; As, Name, Face
+		"guest": n.guest, "retire": n.retire, "profile": n.profile,
+		// As, Show, Status
+		"presence": n.presence,
+		// Text: name, Status: the word; Token; Token
+		"login": n.login, "check": n.check, "logout": n.logout,
+		// Text: a duration
+		"outage": n.callOutage,
 	}
 }
 

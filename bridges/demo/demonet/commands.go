@@ -49,9 +49,7 @@ func commands() []command {
 		{"rename", "[NAME]: somebody takes another name", renamed},
 		{"face", "somebody takes another picture", func(n *Network, c call) {
 			n.rounds++
-			u := n.users[c.by.id]
-			u.Face = faceOf(u.ID, n.rounds+1)
-			n.emit(Event{Kind: KindUser, Actor: u.ID, User: u})
+			n.do(Request{Do: "profile", As: c.by.id, Face: ptr(faceOf(c.by.id, n.rounds+1))})
 		}},
 		{"topic", "TEXT", func(n *Network, c call) { n.do(Request{Do: "change", As: c.by.id, Room: c.room.ID, Text: c.args}) }},
 		{"title", "NAME: the room is called differently", func(n *Network, c call) {
@@ -88,8 +86,7 @@ func commands() []command {
 			n.say(c.by.id, c.room.ID, fmt.Sprintf("%d messages, since %s.", len(list), list[0].Time.UTC().Format(time.DateTime)))
 		}},
 		{"strict", "on|off: no edits and no reactions", func(n *Network, c call) {
-			c.room.Strict = c.args != "off"
-			n.emit(Event{Kind: KindRoom, Room: c.room.ID, Actor: c.by.id, Chat: c.room})
+			n.do(Request{Do: "strict", As: c.by.id, Room: c.room.ID, Active: c.args != "off"})
 		}},
 		{"flood", "[COUNT]: many messages at once", floods},
 		{"outage", "[DURATION]: nobody reaches the network (30s)", outage},
@@ -160,15 +157,13 @@ func shows(show string) func(*Network, call) {
 }
 
 func renamed(n *Network, c call) {
-	u := n.users[c.by.id]
 	name := c.args
 	if name == "" {
-		if name = c.by.name; u.Name == name {
+		if name = c.by.name; n.users[c.by.id].Name == name {
 			name += " the Second"
 		}
 	}
-	u.Name = name
-	n.emit(Event{Kind: KindUser, Actor: u.ID, User: u})
+	n.do(Request{Do: "profile", As: c.by.id, Name: &name})
 }
 
 func sendsFile(n *Network, c call) {

@@ -224,6 +224,24 @@ func (n *Network) page(at string, limit int) (Page, error) {
 	return page, nil
 }
 
+// Act is Call by somebody who lives here: outages do not concern her. Tests use it.
+func (n *Network) Act(r Request) (Response, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := n.calls[r.Do]
+	if f == nil {
+		return Response{}, refuse(Invalid, "there is no call %q", r.Do)
+	}
+	return f(r)
+}
+
+// Log is everything that happened and is still remembered, for tests.
+func (n *Network) Log() []Event {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.log)
+}
+
 // Messages is what people see in a room, oldest first, for tests.
 func (n *Network) Messages(room RoomID) []Message {
 	n.mu.Lock()

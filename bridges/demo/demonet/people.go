@@ -73,6 +73,22 @@ func (n *Network) retire(r Request) (Response, error) {
 	return Response{}, nil
 }
 
+// profile changes somebody's name and picture.
+func (n *Network) profile(r Request) (Response, error) {
+	u, err := n.userOf(r.As)
+	if err != nil {
+		return Response{}, err
+	}
+	if r.Name != nil {
+		u.Name = *r.Name
+	}
+	if r.Face != nil {
+		u.Face = *r.Face
+	}
+	n.emit(Event{Kind: KindUser, Actor: u.ID, User: u, Key: r.Key})
+	return Response{User: copyUser(u)}, nil
+}
+
 func (n *Network) presence(r Request) (Response, error) {
 	u, err := n.userOf(r.As)
 	if err != nil {

@@ -134,6 +134,17 @@ func (n *Network) change(r Request) (Response, error) {
 	return Response{Room: copyRoom(room)}, nil
 }
 
+// strict makes a room one without edits and reactions, or an ordinary one.
+func (n *Network) strict(r Request) (Response, error) {
+	room, err := n.roomOf(r.Room)
+	if err != nil {
+		return Response{}, err
+	}
+	room.Strict = r.Active
+	n.emit(Event{Kind: KindRoom, Room: room.ID, Actor: r.As, Chat: room, Key: r.Key})
+	return Response{Room: copyRoom(room)}, nil
+}
+
 func (n *Network) getRoom(r Request) (Response, error) {
 	room, err := n.roomOf(r.Room)
 	if err != nil {
