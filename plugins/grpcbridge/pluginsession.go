@@ -198,7 +198,11 @@ func (s *pluginSession) operation(m *pb.NumberedOp) error {
 	})
 	if err != nil {
 		cancel()
-		return err
+		if s.ctx.Err() != nil {
+			return err
+		}
+		// It came too late to be begun: that is its own trouble, not the session's.
+		s.result(m.GetNumber(), sdk.Delivered{}, err)
 	}
 	return nil
 }

@@ -449,3 +449,25 @@ func TestSubmitGivesUpWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// An operation whose time is over when it arrives is answered; the session goes on.
+func TestOperationsThatComeTooLate(t *testing.T) {
+	r := newRig(t, rigOptions{})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	answers := make(chan error, 100)
+	sent := 0
+	for i := range cap(answers) { // whether one leaves at all is by chance
+		if err := r.client.Submit(ctx, sendOp(fmt.Sprint("late", i), "r"), func(_ sdk.Delivered, err error) { answers <- err }); err == nil {
+			sent++
+		}
+	}
+	for range sent {
+		if err := <-answers; err == nil || errors.Is(err, sdk.ErrSessionLost) || !sdk.AsError(err).Temporary {
+			t.Fatal(err)
+		}
+	}
+	if _, err := sdk.Handle(t.Context(), r.client, sendOp("in time", "r")); err != nil {
+		t.Fatal(err)
+	}
+}
