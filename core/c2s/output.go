@@ -25,11 +25,23 @@ type output struct {
 	over  func()        // called once when the end was written
 }
 
+// maxUnread bounds what waits of the stream's own. A peer that asks on without reading is cut off: it would not read a goodbye either (attacks
+// rows 3 and 26).
+const maxUnread = 64 << 10
+
 // send appends bytes of the stream's own.
 func (c *client) send(p []byte) {
 	c.out.mu.Lock()
-	c.out.buf = append(c.out.buf, p...)
+	over := len(c.out.buf) > maxUnread
+	if !over {
+		c.out.buf = append(c.out.buf, p...)
+	}
 	c.out.mu.Unlock()
+	if over {
+		c.srv.stats.tooSlow.Add(1)
+		c.conn.Abort()
+		return
+	}
 	c.writer.Wake()
 }
 

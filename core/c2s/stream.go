@@ -122,6 +122,10 @@ func (c *client) take(kind xmlstream.Kind) error {
 	return nil
 }
 
+// maxLang bounds the language of a stream, which is stamped on every stanza (RFC 5646 §4.4.1 knows none longer than 35 characters): a longer one
+// would make large stanzas of small ones.
+const maxLang = 64
+
 // open answers a stream header (RFC 6120 §4.7).
 func (c *client) open(h *xmlstream.Header) error {
 	domain, known := c.srv.domain(h.To)
@@ -130,7 +134,9 @@ func (c *client) open(h *xmlstream.Header) error {
 		from = c.srv.defaultDomain()
 	}
 	c.sendHeader(from, peerAddress(h.From))
-	c.lang = h.Lang
+	if len(h.Lang) <= maxLang {
+		c.lang = h.Lang
+	}
 	switch {
 	case h.Name != xmlstream.Name{Space: ns.Stream, Local: "stream"} || h.ContentNS != ns.Client:
 		return stream.NewError(stream.InvalidNamespace, "This is a stream for clients: jabber:client in the streams namespace.")

@@ -5,7 +5,9 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
 // model is a ring as plain slices: what is on its way, and what is not sent.
@@ -108,4 +110,19 @@ func TestRingGivesMemoryBack(t *testing.T) {
 	if r.buf != nil {
 		t.Error("a released ring keeps its buffer")
 	}
+}
+
+// TestAnswersAreBounded: a client that asks on without reading ends its session instead of filling the memory (attacks row 26).
+func TestAnswersAreBounded(t *testing.T) {
+	b := newBench(t, t.TempDir(), Limits{QueueBytes: 10 << 10})
+	s, l := b.bind("bob@example.org/b")
+	n := 0
+	for ; l.end() == "" && n < 1000; n++ {
+		s.SendNonza(xmlstream.NewNode(ns.SM, "failed"))
+	}
+	equal(t, "ended with", l.end(), "ended policy-violation")
+	if n < 10 || n > 200 {
+		t.Errorf("it took %d answers", n)
+	}
+	<-s.Done()
 }

@@ -68,14 +68,25 @@ func (s *Session) Send(st *stanza.Stanza) { s.push(Item{Wire: st.Wire(), To: st.
 // SendNonza implements event.Session.
 func (s *Session) SendNonza(n *xmlstream.Node) { s.sendRaw(xmlstream.AppendNode(nil, n, ns.Client)) }
 
+// sendRaw queues an element of the connection's own. One that does not fit ends the session: a client that asks on without reading would fill the
+// memory with answers (attacks row 26).
 func (s *Session) sendRaw(raw []byte) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.link == nil { // it belongs to a connection
+		s.mu.Unlock()
 		return
 	}
-	s.ring.push(entry{raw: raw, size: int32(len(raw) + overhead)})
-	s.wake()
+	e := entry{raw: raw, size: int32(len(raw) + overhead)}
+	fits := s.fits(&e)
+	if fits {
+		s.ring.push(e)
+		s.wake()
+	}
+	s.mu.Unlock()
+	if !fits {
+		s.m.stats.overflows.Add(1)
+		s.m.finish(s, "policy-violation", "Too much is waiting for this client.", overflow)
+	}
 }
 
 // wake tells the link that there is something to send; mu is held.
