@@ -78,6 +78,9 @@ func TestRouting(t *testing.T) {
 		"attack 21: forged stanza-id of bob":    {"<message" + c + " to='bob@a.example'><stanza-id xmlns='urn:xmpp:sid:0' by='bob@a.example' id='f'/><body>x</body></message>", "", "type='chat'><body>x</body></message>"},
 		"attack 21: of a room here":             {"<message" + c + " to='bob@a.example'><body>x</body><stanza-id xmlns='urn:xmpp:sid:0' by='r@rooms.a.example' id='f'/></message>", "", "><body>x</body></message>"},
 		"attack 21: of the sender's own":        {"<message" + c + " to='bob@a.example'><body>x</body><stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='f'/></message>", "", "><body>x</body></message>"},
+		"attack 21: delay of the server":        {"<message" + c + " to='bob@a.example'><body>x</body><delay xmlns='urn:xmpp:delay' from='a.example' stamp='2001-01-01T00:00:00Z'/><delay xmlns='urn:xmpp:delay' from='bob@a.example' stamp='2001-01-01T00:00:00Z'/></message>", "", "><body>x</body></message>"},
+		"delay of the sender's own stays":       {"<message" + c + " to='bob@a.example'><body>x</body><delay xmlns='urn:xmpp:delay' from='alice@a.example/phone' stamp='2001-01-01T00:00:00Z'/></message>", "", "<delay xmlns="},
+		"attack 21: result of an archive":       {"<message" + c + " to='bob@a.example'><body>x</body><result xmlns='urn:xmpp:mam:2' id='1'><forwarded xmlns='urn:xmpp:forward:0'/></result></message>", "", "><body>x</body></message>"},
 		"stanza-id of somebody elsewhere stays": {"<message" + c + " to='bob@a.example'><body>x</body><stanza-id xmlns='urn:xmpp:sid:0' by='r@elsewhere.example' id='f'/></message>", "", "id='f'/></message>"},
 	} {
 		t.Run(name, func(t *testing.T) {
