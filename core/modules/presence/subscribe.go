@@ -25,13 +25,14 @@ func (m *Module) Subscription(ctx context.Context, u *journal.Unit, st *stanza.S
 		m.d.Journal.Submit(u) // one's own presence one gets anyway
 		return
 	}
+	asked := st               // an error goes to the session that has asked
 	st = st.With(me, contact) // §3.1.2: stamped with the bare JID
 	owners := []jid.JID{me}
 	here := m.local(contact)
 	if here {
 		ok, err := m.accounts.Exists(ctx, contact)
 		if err != nil {
-			m.fail(u, st, err)
+			m.fail(u, asked, err)
 			return
 		}
 		if here = ok; ok {
@@ -69,7 +70,7 @@ func (m *Module) Subscription(ctx context.Context, u *journal.Unit, st *stanza.S
 		}
 	})
 	if err != nil {
-		m.fail(u, st, err)
+		m.fail(u, asked, err)
 	}
 }
 

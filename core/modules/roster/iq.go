@@ -129,22 +129,11 @@ func (m *Module) set(ctx context.Context, req *module.Request) (*xmlstream.Node,
 			m.replyAfter(req, owner)
 			return nil
 		}
-		if !it.Listed && m.full(owner) {
-			return stanza.NewError(stanza.ResourceConstraint, fmt.Sprintf("A contact list has at most %d entries.", m.o.MaxItems))
-		}
 		it.Listed, it.Name, it.Groups = true, wanted.Name, wanted.Groups
 		m.replyAfter(req, owner)
 		put(owner, it)
 		return nil
 	}, m.d.Journal.Submit)
-}
-
-// full tells whether the owner's roster, which is locked, takes no more items.
-func (m *Module) full(owner jid.JID) bool {
-	m.cache.mu.Lock()
-	a := m.cache.accounts[owner.String()]
-	m.cache.mu.Unlock()
-	return a != nil && len(a.items) >= m.o.MaxItems
 }
 
 // remove: RFC 6121 §2.5.2; the subscriptions that end with the item are the business of whoever listens.

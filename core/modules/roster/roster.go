@@ -15,7 +15,8 @@ import (
 
 // Options of the module; zero values take the defaults.
 type Options struct {
-	MaxItems     int // contacts of one account; 2,000
+	MaxItems     int // contacts of one account, and as many people who are not; 2,000
+	MaxBytes     int // of all that is kept of its contacts, and as many of requests that wait; 1 MiB
 	MaxGroups    int // groups of one contact; 32
 	MaxNameBytes int // length of a name or group; 1,023
 	MaxCached    int // rosters kept in memory beside those in use; 4,096
@@ -25,7 +26,7 @@ func (o *Options) fill() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&o.MaxItems, 2000}, {&o.MaxGroups, 32}, {&o.MaxNameBytes, 1023}, {&o.MaxCached, 4096}} {
+	}{{&o.MaxItems, 2000}, {&o.MaxBytes, 1 << 20}, {&o.MaxGroups, 32}, {&o.MaxNameBytes, 1023}, {&o.MaxCached, 4096}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}

@@ -29,7 +29,8 @@ type update struct {
 
 // Update changes rosters. It locks those of the owners, calls fn, which reads items with get and replaces them with put, adds the rows and,
 // behind the after-commit steps that fn has added to u, the roster pushes, and hands u to submit before it unlocks. An item that says
-// nothing any more (see storage.RosterItem) is removed. With an error of fn nothing happens, u is not submitted, and the error is returned.
+// nothing any more (see storage.RosterItem) is removed. With an error of fn, or where a roster would grow beyond its bounds, nothing happens, u is
+// not submitted, and the error is returned.
 func (m *Module) Update(ctx context.Context, u *journal.Unit, owners []jid.JID,
 	fn func(get func(owner, contact jid.JID) storage.RosterItem, put func(owner jid.JID, item storage.RosterItem)) error,
 	submit func(*journal.Unit),
@@ -50,7 +51,11 @@ func (m *Module) Update(ctx context.Context, u *journal.Unit, owners []jid.JID,
 		up.accounts[name] = a
 	}
 	mark := u.Mark()
-	if err := fn(up.get, up.put); err != nil {
+	err := fn(up.get, up.put)
+	if err == nil {
+		err = up.fits()
+	}
+	if err != nil {
 		up.undo()
 		u.Back(mark)
 		return err
