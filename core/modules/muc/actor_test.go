@@ -414,3 +414,26 @@ func TestLeftTellsHow(t *testing.T) {
 		})
 	}
 }
+
+// attacks row 27: one session does not enter, and does not make, rooms without end.
+func TestRoomsOfOneSession(t *testing.T) {
+	w := newWorld(t, Options{})
+	enter := func(i int) []string {
+		w.do(alice, fmt.Sprintf("<presence to='r%d@rooms.example.org/A'><x xmlns='http://jabber.org/protocol/muc'/></presence>", i))
+		return w.heard(alice)
+	}
+	for i := range maxRooms - 1 {
+		w.m.joined.add(jid.MustParse(alice), jid.MustParse(fmt.Sprintf("other%d@rooms.example.org", i)))
+	}
+	if got := enter(0); len(got) < 2 {
+		t.Fatalf("the last room: %v", got)
+	}
+	if got := enter(maxRooms); len(got) != 1 || got[0] != "presence A error resource-constraint" {
+		t.Errorf("one room too many: %v", got)
+	}
+	w.do(alice, "<presence to='r0@rooms.example.org/A' type='unavailable'/>")
+	w.heard(alice)
+	if got := enter(maxRooms); len(got) < 2 {
+		t.Errorf("after leaving one: %v", got)
+	}
+}

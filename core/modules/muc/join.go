@@ -36,8 +36,15 @@ func (a *actor) joinOf(in *inbound) joining {
 	return j
 }
 
+// maxRooms bounds in how many rooms one session is: each has a place in memory, is made if it is not there, and is told when the session ends.
+const maxRooms = 1000
+
 // join lets somebody enter (XEP-0045 §7.2). The room exists, or is made now.
 func (a *actor) join(in *inbound) {
+	if a.m.joined.count(in.st.From) >= maxRooms {
+		a.refuse(in, &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "you are in too many rooms; leave some first"})
+		return
+	}
 	if a.room == nil {
 		a.create(in)
 		return

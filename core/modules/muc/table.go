@@ -118,6 +118,14 @@ func (x *sessionIndex) remove(full, room jid.JID) {
 	p.rooms[full] = left
 }
 
+// count is in how many rooms a session is.
+func (x *sessionIndex) count(full jid.JID) int {
+	p := &x.part[maphash.String(x.seed, full.String())%shards]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.rooms[full])
+}
+
 // of returns the rooms of a session.
 func (x *sessionIndex) of(full jid.JID) []jid.JID {
 	p := &x.part[maphash.String(x.seed, full.String())%shards]
