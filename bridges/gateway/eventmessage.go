@@ -175,20 +175,27 @@ func (p *portal) mentionAddress(m richtext.Mention) string {
 			return ""
 		}
 		return a.JID.String()
+	case m.Target == richtext.MentionUser && m.Person != "":
+		if j, ok := p.b.m.personOf(p.b.m.base, sdk.PersonID(m.Person)); ok {
+			return p.guestAddress(j)
+		}
 	case m.Target == richtext.MentionUser && m.Address != "":
-		j, err := jid.Parse(m.Address)
-		if err != nil {
-			return ""
+		if j, err := jid.Parse(m.Address); err == nil {
+			return p.guestAddress(j)
 		}
-		p.mu.Lock()
-		nick := p.guests[j.Bare()]
-		p.mu.Unlock()
-		if at, err := p.room.WithResource(nick); err == nil {
-			return at.String()
-		}
-		return j.Bare().String()
 	}
 	return ""
+}
+
+// guestAddress is the address of an XMPP person: her occupant address if she is in the room.
+func (p *portal) guestAddress(j jid.JID) string {
+	p.mu.Lock()
+	nick, here := p.guests[j.Bare()]
+	p.mu.Unlock()
+	if at, err := p.room.WithResource(nick); here && err == nil {
+		return at.String()
+	}
+	return j.Bare().String()
 }
 
 // found is a message of the room that an event refers to.

@@ -70,6 +70,7 @@ func (p *portal) isPresent(q jid.JID) bool {
 func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 	const chunk = 50
 	var list []event.OccupantChange
+	lists := map[string]string{}
 	known, err := p.b.puppets.ensureAll(ctx, members)
 	if err != nil {
 		return err
@@ -84,7 +85,8 @@ func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 		room := p.b.m.o.Tune.MaxOccupants - len(p.present) - len(list)
 		p.mu.Unlock()
 		if !here && room <= 0 {
-			break
+			lists[q.jid.String()] = mappings.StandingOf(m.Role).Affiliation
+			continue
 		}
 		role := m.Role
 		list = append(list, p.b.change(ctx, p, q, m.Nick, &role))
@@ -95,7 +97,13 @@ func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 			list = nil
 		}
 	}
-	return p.set(ctx, list)
+	if err := p.set(ctx, list); err != nil || len(lists) == 0 {
+		return err
+	}
+	if err := p.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: p.room, Affiliations: lists}); err != nil {
+		return fmt.Errorf("gateway: members of %s: %w", p.room, err)
+	}
+	return nil
 }
 
 // listMembers puts those behind the first page on the room's lists: who is there can be asked for, although not everybody is shown.
