@@ -8,6 +8,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/bridges/demo/demoid"
 	"github.com/viaduct-xmpp/viaduct/bridges/demo/demonet"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
+	"github.com/viaduct-xmpp/viaduct/plugins/sdk/richtext"
 )
 
 // deliver hands a page of the network's stream to the server. It returns nil
@@ -237,6 +238,7 @@ func (c *Connector) ref(m demonet.Message) sdk.MessageRef {
 // content translates what a message says.
 func (c *Connector) content(m demonet.Message) sdk.Content {
 	out := sdk.Content{Body: fromText(m.Text)}
+	c.callGuests(out.Body.Blocks)
 	if m.Emote {
 		out.Kind = sdk.KindEmote
 	}
@@ -250,6 +252,24 @@ func (c *Connector) content(m demonet.Message) sdk.Content {
 		out.Attachments = append(out.Attachments, sdk.Attachment{Media: lazyMedia(f), Inline: f.Type == "image/png"})
 	}
 	return out
+}
+
+// callGuests turns the accounts of guests that are mentioned into the XMPP people they stand for, under their names.
+func (c *Connector) callGuests(nodes []richtext.Node) {
+	for i := range nodes {
+		n := &nodes[i]
+		c.callGuests(n.Children)
+		person, guest := demoid.Person(n.Mention.ID)
+		if n.Kind != richtext.KindMention || !guest {
+			continue
+		}
+		n.Mention.ID, n.Mention.Person = "", person
+		c.mu.Lock()
+		if known, ok := c.guests[sdk.PersonID(person)]; ok && known.name != "" {
+			n.Text = "@" + known.name
+		}
+		c.mu.Unlock()
+	}
 }
 
 func emoji(list []string) []sdk.Emoji {
