@@ -46,6 +46,7 @@ type Connector struct {
 
 	ephemeral atomic.Int32 // an ephemeralWay
 	noShow    atomic.Bool  // the homeserver takes no presence
+	trouble   atomic.Bool  // what was reported last
 	kick      chan struct{}
 	errands   chan func(context.Context) // bounded; what does not fit is dropped
 
@@ -132,8 +133,9 @@ func (c *Connector) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 	if listener != nil {
 		c.server.serve(ctx, listener, &c.work)
 	}
-	if err := c.connect(ctx); err != nil {
-		if !unanswered(err) || sdk.AsError(err).Code == sdk.CodeBadCredentials {
+	err := c.connect(ctx)
+	if err != nil {
+		if e := sdk.AsError(err); !e.Temporary || e.Code == sdk.CodeBadCredentials {
 			c.stop()
 			c.work.Wait()
 			return err
@@ -141,7 +143,7 @@ func (c *Connector) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 		c.report(ctx, sdk.LoginTrouble, err)
 	}
 	c.work.Add(3)
-	go c.keep(ctx)
+	go c.keep(ctx, err == nil)
 	for range 2 {
 		go c.run(ctx)
 	}
@@ -223,6 +225,7 @@ func (c *Connector) bot() (*homeserver, id.UserID, error) {
 // report tells the host how the connection is doing.
 func (c *Connector) report(ctx context.Context, state sdk.LoginState, cause error) {
 	s := sdk.LoginStatus{State: state, Since: c.opt.Now()}
+	c.trouble.Store(state != sdk.LoginConnected)
 	if cause != nil {
 		e := sdk.AsError(cause)
 		s.Code, s.Text = e.Code, e.Text
@@ -233,7 +236,15 @@ func (c *Connector) report(ctx context.Context, state sdk.LoginState, cause erro
 	}
 }
 
-// wake makes the keeper look at once, after signs of trouble.
+// heard compares how a request ended with what the keeper believes, and lets it
+// look at once if that was wrong.
+func (c *Connector) heard(answered bool) {
+	if c.trouble.Load() == answered {
+		c.wake()
+	}
+}
+
+// wake makes the keeper look at once.
 func (c *Connector) wake() {
 	select {
 	case c.kick <- struct{}{}:

@@ -1,7 +1,6 @@
 package matrix
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -115,11 +114,7 @@ func errcode(err error) string {
 // be asked again later: no final answer came.
 func unanswered(err error) bool {
 	e := sdk.AsError(explain("", err))
-	return e != nil && e.Temporary
-}
-
-func cancelled(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return e != nil && e.Temporary && e.Code != sdk.CodeRateLimited
 }
 
 // short cuts s at a rune's border.

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -73,7 +74,8 @@ func (c *Connector) translate(ctx context.Context, ev *event.Event) []sdk.Event 
 	if ev.StateKey != nil {
 		ev.Type.Class = event.StateEventType
 	}
-	if err := ev.Content.ParseRaw(ev.Type); err != nil && ev.Content.Parsed == nil {
+	ev.Content.Parsed = nil // a page of history comes parsed, well or badly
+	if err := ev.Content.ParseRaw(ev.Type); err != nil && !errors.Is(err, event.ErrUnsupportedContentType) {
 		c.log.Debug("event makes no sense", "event", string(ev.ID), "type", ev.Type.Type, "error", err)
 		return nil
 	}

@@ -2,7 +2,10 @@ package matrix
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"maunium.net/go/mautrix"
@@ -49,7 +52,7 @@ func (c *Connector) fill(ctx context.Context, r *room) error {
 	if err != nil {
 		r.stir()
 		if err = explain("cannot read the room", err); sdk.AsError(err).Temporary {
-			return err
+			return c.unreadable(r, err)
 		}
 		// No longer ours to read: nothing can be missed that we might see.
 		c.log.Info("room not read back", "room", string(r.id), "error", err)
@@ -70,6 +73,23 @@ func (c *Connector) fill(ctx context.Context, r *room) error {
 	return c.verify(ctx, r, newest)
 }
 
+// patienceWithRooms is how often a room may fail to be read before the others no
+// longer wait for it.
+const patienceWithRooms = 5
+
+// unreadable gives a room up for now that the homeserver fails to read again and
+// again, while it pushes events: its cursor stays, and it is tried at every look.
+func (c *Connector) unreadable(r *room, err error) error {
+	if r.failures++; r.failures < patienceWithRooms {
+		return err
+	}
+	if r.failures == patienceWithRooms {
+		c.log.Warn("the homeserver cannot read a room; what it does not push is missing there", "room", string(r.id), "error", err)
+	}
+	r.checked = true
+	return nil
+}
+
 // verify moves the cursor of a room.
 func (c *Connector) verify(ctx context.Context, r *room, upTo id.EventID) error {
 	if r.verified != upTo {
@@ -78,7 +98,7 @@ func (c *Connector) verify(ctx context.Context, r *room, upTo id.EventID) error 
 			return err
 		}
 	}
-	r.verified, r.checked, r.portal = upTo, true, true
+	r.verified, r.checked, r.portal, r.failures = upTo, true, true, 0
 	return nil
 }
 
@@ -93,19 +113,18 @@ func (c *Connector) readBack(ctx context.Context, api *mautrix.Client, r *room) 
 		limit = firstPage
 	}
 	for {
-		page, err := c.messages(ctx, api, r.id, from, limit)
+		page, err := c.messages(ctx, api, r.id, from, mautrix.DirectionBackward, limit)
 		if err != nil {
 			return nil, false, err
 		}
-		for _, ev := range page.Chunk {
+		for _, ev := range page.Events {
 			if ev.ID == r.verified {
 				slices.Reverse(found)
 				return found, true, nil
 			}
-			ev.RoomID = r.id
 			found = append(found, ev)
 		}
-		end := page.End == "" || page.End == from || len(page.Chunk) == 0
+		end := page.End == "" || page.End == from
 		if r.verified == "" || end || len(found) >= c.conf.MaxGap {
 			slices.Reverse(found)
 			return found, r.verified == "" || end, nil
@@ -114,10 +133,38 @@ func (c *Connector) readBack(ctx context.Context, api *mautrix.Client, r *room) 
 	}
 }
 
-func (c *Connector) messages(ctx context.Context, api *mautrix.Client, room id.RoomID, from string, limit int) (*mautrix.RespMessages, error) {
+// page is a page of a room's events, newest first or oldest first as asked.
+type page struct {
+	Events     []*event.Event
+	Start, End string
+}
+
+// messages asks for a page. Events are parsed one by one: in old room versions
+// one may be such that no page with it could be read.
+func (c *Connector) messages(ctx context.Context, api *mautrix.Client, room id.RoomID, from string, dir mautrix.Direction, limit int) (page, error) {
 	ctx, cancel := c.hs.limited(ctx)
 	defer cancel()
-	return api.Messages(ctx, room, from, "", mautrix.DirectionBackward, nil, limit)
+	query := map[string]string{"dir": string(dir), "limit": strconv.Itoa(limit)}
+	if from != "" {
+		query["from"] = from
+	}
+	var raw struct {
+		Chunk []json.RawMessage `json:"chunk"`
+		Start string            `json:"start"`
+		End   string            `json:"end"`
+	}
+	address := api.BuildURLWithQuery(mautrix.ClientURLPath{"v3", "rooms", room, "messages"}, query)
+	if _, err := api.MakeRequest(ctx, http.MethodGet, address, nil, &raw); err != nil {
+		return page{}, err
+	}
+	p := page{Events: c.parse(raw.Chunk), Start: raw.Start, End: raw.End}
+	if len(raw.Chunk) == 0 {
+		p.End = ""
+	}
+	for _, ev := range p.Events {
+		ev.RoomID = room
+	}
+	return p, nil
 }
 
 // deliverFound delivers what was read back. An event in front of one that was
@@ -151,8 +198,10 @@ func (c *Connector) deliverFound(ctx context.Context, r *room, found []*event.Ev
 	return c.deliver(ctx, found[edge:], false)
 }
 
-// fillAll reads rooms back: every portal, or those where something happened.
+// fillAll reads rooms back: every portal, or those where something happened. A
+// room that fails does not keep the others waiting; the first failure is returned.
 func (c *Connector) fillAll(ctx context.Context, all bool) error {
+	var failed error
 	for _, r := range c.rooms.list() {
 		if err := r.take(ctx); err != nil {
 			return err
@@ -162,9 +211,12 @@ func (c *Connector) fillAll(ctx context.Context, all bool) error {
 			err = c.fill(ctx, r)
 		}
 		r.release()
-		if err != nil {
-			return err
+		if err != nil && failed == nil {
+			failed = err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
-	return nil
+	return failed
 }

@@ -38,18 +38,18 @@ func (c *Connector) FetchHistory(ctx context.Context, req sdk.HistoryRequest) (s
 	if limit <= 0 || limit > readPage {
 		limit = readPage
 	}
-	page, err := api.Messages(ctx, r.id, from, "", dir, nil, limit)
+	page, err := c.messages(ctx, api, r.id, from, dir, limit)
 	if err != nil {
 		return sdk.HistoryPage{}, explain("cannot read the history", err)
 	}
-	events := page.Chunk
+	events := page.Events
 	out := sdk.HistoryPage{Older: sdk.Cursor(page.End), Newer: sdk.Cursor(page.Start)}
 	if dir == mautrix.DirectionForward {
 		out.Older, out.Newer = out.Newer, out.Older
 	} else {
 		slices.Reverse(events)
 	}
-	if len(events) == 0 {
+	if len(events) == 0 && page.End == "" {
 		out.Older, out.Newer = "", ""
 	}
 	for _, ev := range events {
@@ -63,7 +63,6 @@ func (c *Connector) FetchHistory(ctx context.Context, req sdk.HistoryRequest) (s
 			}
 			continue
 		}
-		ev.RoomID = r.id
 		for _, e := range c.translate(ctx, ev) {
 			e.Head().History = true
 			out.Events = append(out.Events, e)

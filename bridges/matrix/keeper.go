@@ -2,12 +2,15 @@ package matrix
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"maunium.net/go/mautrix"
+	"maunium.net/go/mautrix/id"
 
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -31,11 +34,18 @@ const (
 )
 
 // keep connects, reads rooms back and watches the homeserver until ctx is done.
-func (c *Connector) keep(ctx context.Context) {
+func (c *Connector) keep(ctx context.Context, connected bool) {
 	defer c.work.Done()
 	pause := firstPause
 	for {
-		err := c.settle(ctx)
+		err := error(nil)
+		if !connected {
+			err = c.connect(ctx)
+		}
+		connected = false
+		if err == nil {
+			err = c.settle(ctx)
+		}
 		if err == nil {
 			pause = firstPause
 			c.report(ctx, sdk.LoginConnected, nil)
@@ -77,20 +87,18 @@ func (c *Connector) run(ctx context.Context) {
 
 // settle does what stands at the beginning of each connection.
 func (c *Connector) settle(ctx context.Context) error {
-	if err := c.connect(ctx); err != nil {
-		return err
-	}
 	if err := c.fillAll(ctx, true); err != nil {
 		return err
 	}
-	if c.conf.Ephemeral == "auto" && ephemeralWay(c.ephemeral.Load()) == wayUnknown {
+	if ephemeralWay(c.ephemeral.Load()) != waySync {
+		// Also after trouble: a ping ends the pause that the homeserver makes between
+		// its attempts to push.
 		c.ephemeral.Store(int32(c.probe(ctx)))
 	}
 	return nil
 }
 
-// probe pings: a homeserver that knows no ping pushes no typing either
-// (Dendrite). The ping also ends a pause that the homeserver makes after failures.
+// probe pings: a homeserver that knows no ping pushes no typing either (Dendrite).
 func (c *Connector) probe(ctx context.Context) ephemeralWay {
 	err := c.askPing(ctx)
 	if err == nil {
@@ -186,24 +194,48 @@ func (c *Connector) syncOnce(ctx context.Context, since string) (string, error) 
 	if since == "" {
 		timeout = 0
 	}
-	resp, err := hs.as(bot).SyncRequest(ctx, int(timeout.Milliseconds()), since, syncFilter, false, "")
-	if err != nil {
+	query := map[string]string{"filter": syncFilter, "timeout": strconv.FormatInt(timeout.Milliseconds(), 10), "set_presence": "offline"}
+	if since != "" {
+		query["since"] = since
+	}
+	var resp synced
+	api := hs.as(bot)
+	if _, err := api.MakeRequest(ctx, http.MethodGet, api.BuildURLWithQuery(mautrix.ClientURLPath{"v3", "sync"}, query), nil, &resp); err != nil {
 		return "", err
 	}
-	if resp.NextBatch == "" {
+	if resp.Next == "" {
 		return "", errors.New("matrix: sync without a place to go on from")
 	}
 	if since != "" {
 		c.fromSync(ctx, resp)
 	}
 	for name, invited := range resp.Rooms.Invite {
-		c.invitedIn(name, invited.State.Events)
+		c.invitedIn(name, c.parse(invited.State.Events))
 	}
-	return resp.NextBatch, nil
+	return resp.Next, nil
 }
 
-func (c *Connector) fromSync(ctx context.Context, resp *mautrix.RespSync) {
-	for _, ev := range resp.Presence.Events {
+// synced is what is used of a sync.
+type synced struct {
+	Next     string    `json:"next_batch"`
+	Presence rawEvents `json:"presence"`
+	Rooms    struct {
+		Join map[id.RoomID]struct {
+			Timeline  rawEvents `json:"timeline"`
+			Ephemeral rawEvents `json:"ephemeral"`
+		} `json:"join"`
+		Invite map[id.RoomID]struct {
+			State rawEvents `json:"invite_state"`
+		} `json:"invite"`
+	} `json:"rooms"`
+}
+
+type rawEvents struct {
+	Events []json.RawMessage `json:"events"`
+}
+
+func (c *Connector) fromSync(ctx context.Context, resp synced) {
+	for _, ev := range c.parse(resp.Presence.Events) {
 		c.ephemeralEvent(ctx, ev)
 	}
 	for name, joined := range resp.Rooms.Join {
@@ -212,7 +244,7 @@ func (c *Connector) fromSync(ctx context.Context, resp *mautrix.RespSync) {
 			c.rooms.get(name).stir()
 			c.wake()
 		}
-		for _, ev := range joined.Ephemeral.Events {
+		for _, ev := range c.parse(joined.Ephemeral.Events) {
 			ev.RoomID = name
 			c.ephemeralEvent(ctx, ev)
 		}

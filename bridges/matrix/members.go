@@ -112,12 +112,12 @@ func countAfter(names []id.UserID, active map[id.UserID]time.Time, after sdk.Cur
 // speakers are the authors of the newest events who are still in the room.
 func (c *Connector) speakers(ctx context.Context, api *mautrix.Client, r *room, list *memberList) ([]id.UserID, map[id.UserID]time.Time) {
 	active := map[id.UserID]time.Time{}
-	page, err := c.messages(ctx, api, r.id, "", 50)
+	page, err := c.messages(ctx, api, r.id, "", mautrix.DirectionBackward, 50)
 	if err != nil {
 		return nil, active
 	}
 	var order []id.UserID
-	for _, ev := range page.Chunk {
+	for _, ev := range page.Events {
 		if _, in := list.users[ev.Sender]; !in || !active[ev.Sender].IsZero() {
 			continue
 		}

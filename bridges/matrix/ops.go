@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"maunium.net/go/mautrix"
@@ -99,22 +101,28 @@ func (c *Connector) unreact(ctx context.Context, api *mautrix.Client, r *room, t
 func (c *Connector) findReaction(ctx context.Context, api *mautrix.Client, r *room, target, key string) (id.EventID, error) {
 	from := ""
 	for range 10 {
-		page, err := api.GetRelations(ctx, r.id, id.EventID(target), &mautrix.ReqGetRelations{
-			RelationType: event.RelAnnotation, EventType: event.EventReaction, From: from, Limit: 100,
-		})
+		query := map[string]string{"limit": strconv.Itoa(readPage)}
+		if from != "" {
+			query["from"] = from
+		}
+		var page struct {
+			Chunk []json.RawMessage `json:"chunk"`
+			Next  string            `json:"next_batch"`
+		}
+		path := mautrix.ClientURLPath{"v1", "rooms", r.id, "relations", target, "m.annotation", "m.reaction"}
+		_, err := api.MakeRequest(ctx, http.MethodGet, api.BuildURLWithQuery(path, query), nil, &page)
 		if errcode(err) == "M_UNRECOGNIZED" || errcode(err) == "M_NOT_FOUND" {
 			return "", nil
 		}
 		if err != nil {
 			return "", err
 		}
-		for _, ev := range page.Chunk {
-			_ = ev.Content.ParseRaw(event.EventReaction)
-			if ev.Sender == api.UserID && ev.Content.AsReaction().RelatesTo.Key == key {
+		for _, ev := range c.parse(page.Chunk) {
+			if ev.Content.ParseRaw(event.EventReaction) == nil && ev.Sender == api.UserID && ev.Content.AsReaction().RelatesTo.Key == key {
 				return ev.ID, nil
 			}
 		}
-		if from = page.NextBatch; from == "" {
+		if from = page.Next; from == "" {
 			break
 		}
 	}

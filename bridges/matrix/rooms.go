@@ -31,6 +31,7 @@ type room struct {
 	verified id.EventID // everything up to it was delivered
 	checked  bool       // read back since the start
 	known    recent     // delivered lately
+	failures int        // to be read, in a row
 
 	mu      sync.Mutex
 	active  bool               // something happened since it was last read back
@@ -248,6 +249,7 @@ func (c *Connector) inRoom(ctx context.Context, s sdk.Sender, key sdk.PortalKey,
 		err = attempt()
 	}
 	r.stir()
+	c.heard(!unanswered(err))
 	return explain(what, err)
 }
 

@@ -106,11 +106,11 @@ func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room,
 	since := h.Time.Add(-10 * time.Minute)
 	from := ""
 	for range 10 {
-		page, err := api.Messages(ctx, r.id, from, "", mautrix.DirectionBackward, nil, 100)
+		page, err := c.messages(ctx, api, r.id, from, mautrix.DirectionBackward, readPage)
 		if err != nil {
 			return err
 		}
-		for _, ev := range page.Chunk {
+		for _, ev := range page.Events {
 			op, part, ok := originOf(ev)
 			if ok && op == h.ID && ev.Sender == api.UserID {
 				prior[part] = sdk.Part{ID: part, Remote: sdk.RemoteMessageID(ev.ID), Time: time.UnixMilli(ev.Timestamp)}
@@ -119,7 +119,7 @@ func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room,
 				return nil
 			}
 		}
-		if page.End == "" || page.End == from || len(page.Chunk) == 0 {
+		if page.End == "" || page.End == from {
 			return nil
 		}
 		from = page.End

@@ -191,6 +191,7 @@ func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.remember(txn)
+	s.c.heard(true)
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 

@@ -1,0 +1,151 @@
+package matrix
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/viaduct-xmpp/viaduct/bridges/matrix/matrixtest"
+	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
+)
+
+// await waits for the last of the texts, and compares all.
+func (s *stage) await(room string, want []string) {
+	s.t.Helper()
+	s.h.until(fmt.Sprint(want), func() bool {
+		n := 0
+		for _, ev := range s.h.events {
+			if m, ok := ev.(*sdk.Message); ok && !m.Own && string(m.Portal.Room) == room {
+				n++
+			}
+		}
+		return n >= len(want)
+	})
+	if got := s.h.texts(room); !slices.Equal(got, want) {
+		s.t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// settled waits until the bridge has read everything back and pauses.
+func (s *stage) settled() {
+	s.t.Helper()
+	s.h.until("the connection", func() bool {
+		return len(s.h.status) > 0 && s.h.status[len(s.h.status)-1].State == sdk.LoginConnected
+	})
+}
+
+func TestWhatWasNeverPushed(t *testing.T) {
+	s := newStage(t)
+	s.settled()
+	room, key := s.room("Lobby")
+	s.hs.Say(room, alice, "one")
+	s.push(200)
+	s.hs.Say(room, alice, "two, lost")
+	s.hs.Lose()
+	s.hs.Say(room, alice, "three")
+	s.push(200)
+	s.await(room, []string{"one", "three"})
+
+	// The next look finds the hole; what comes late is sorted in by its time.
+	s.clock.ring(t)
+	s.await(room, []string{"one", "three", "two, lost"})
+	late := eventOf(s.h, "two", func(m *sdk.Message) bool { return m.Content.Body.Plain() == "two, lost" })
+	if !late.History {
+		t.Errorf("%+v", late)
+	}
+
+	// Lost at the end: not late, in order.
+	s.hs.Say(room, alice, "four, lost")
+	s.hs.Lose()
+	s.must(s.send(key, "something happens"))
+	s.clock.ring(t)
+	s.await(room, []string{"one", "three", "two, lost", "four, lost"})
+	if four := eventOf(s.h, "four", func(m *sdk.Message) bool { return m.Content.Body.Plain() == "four, lost" }); four.History {
+		t.Errorf("%+v", four)
+	}
+	if s.h.repeats != 0 {
+		t.Errorf("%d events were delivered again", s.h.repeats)
+	}
+}
+
+func TestAfterAnOutage(t *testing.T) {
+	s := newStage(t)
+	room, _ := s.room("Lobby")
+	other, _ := s.room("Other")
+	var want []string
+	say := func(text string) {
+		want = append(want, text)
+		s.hs.Say(room, alice, text)
+	}
+	say("before")
+	s.push(200)
+	s.stop()
+	for i := range 250 {
+		say(fmt.Sprint("meanwhile ", i))
+	}
+	s.hs.Say(other, bob, "elsewhere")
+	s.hs.Lose()
+	// What is pushed first after the start comes behind what was missed, although
+	// nothing was read back yet.
+	say("pushed")
+	s.hs.Fail(matrixtest.Fault{Path: "/ping", Times: -1, Handle: answers(504, "application/json", `{"errcode":"M_CONNECTION_TIMEOUT"}`)})
+	s.start()
+	s.push(200)
+	s.await(room, want)
+	s.await(other, []string{"elsewhere"})
+}
+
+func TestGapTooBig(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{})
+	s.conf["max_gap"] = 100
+	s.start()
+	room, _ := s.room("Lobby")
+	s.stop()
+	for i := range 500 {
+		s.hs.Say(room, alice, fmt.Sprint(i))
+	}
+	s.hs.Lose()
+	s.start()
+	gap := eventOf(s.h, "the gap", func(g *sdk.Gap) bool { return g.Fillable })
+	if gap.To.IsZero() || string(gap.Portal.Room) != room {
+		t.Errorf("%+v", gap)
+	}
+	eventOf(s.h, "the newest", func(m *sdk.Message) bool { return m.Content.Body.Plain() == "499" })
+	if got := s.h.texts(room); len(got) != 100 || got[0] != "400" {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
+// A host that loses the session during the reading back gets everything again.
+func TestGapAndALostHost(t *testing.T) {
+	s := newStage(t)
+	room, _ := s.room("Lobby")
+	s.stop()
+	var want []string
+	for i := range 40 {
+		want = append(want, fmt.Sprint("missed ", i))
+		s.hs.Say(room, alice, want[i])
+	}
+	s.hs.Lose()
+	s.h.mu.Lock()
+	s.h.refuse = sdk.ErrSessionLost
+	s.h.mu.Unlock()
+	s.start()
+	s.h.until("trouble", func() bool { return s.h.status[len(s.h.status)-1].State == sdk.LoginTrouble })
+	s.h.mu.Lock()
+	s.h.refuse = nil
+	s.h.mu.Unlock()
+	s.clock.ring(t)
+	s.await(room, want)
+}
+
+func TestKickedBot(t *testing.T) {
+	s := newStage(t)
+	room, _ := s.room("Lobby")
+	s.hs.Member(room, alice, botID, "leave")
+	s.push(200)
+	eventOf(s.h, "the end", func(g *sdk.PortalGone) bool { return g.Code == sdk.CodeForbidden })
+	s.stop()
+	s.start()
+	s.settled() // a room that cannot be read any more stops nothing
+}
