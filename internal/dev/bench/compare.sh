@@ -16,6 +16,7 @@ cd "$(dirname "$0")" || exit 1
 export BENCH_DIR=${BENCH_DIR:-/tmp/xmpp-bench}
 REPS=${REPS:-3}
 USERS=${USERS:-10000}
+ROSTERS=${ROSTERS:-500} # people with a roster, for the scenario presence; 0: without it
 MODES=${MODES:-nomam mam mamsql}
 ROUNDS=${ROUNDS:-10}
 SEC=${SEC:-8} # length of one measurement of a steady load, in seconds
@@ -59,7 +60,7 @@ prepare() {
 	t "$1" wipe
 	up "$1" nomam || return
 	load register 600 -n "$USERS"
-	load rostersetup 600 -n 500 -r 20
+	[ "$ROSTERS" = 0 ] || load rostersetup 600 -n "$ROSTERS" -r 20
 	load idle 600 -n "$USERS" -settle 1s -watch 1s # keeps the salted passwords
 	t "$1" stop
 	t "$1" save
@@ -71,7 +72,7 @@ steady() { # target mode
 	up "$1" "$2" || { say "$1 has no mode $2"; return; }
 	if [ "$2" = nomam ]; then
 		load login 120 -n 1500 -nusers 500 -conc 16 -variant conc=16
-		load presence 120 -n 500 -r 20
+		[ "$ROSTERS" = 0 ] || load presence 120 -n "$ROSTERS" -r 20
 		load chat 60 -pairs 50 -rate 3000 -warmup 2s -duration "${SEC}s" -variant "$2"
 	fi
 	load chat 60 -pairs 50 -rate 300 -warmup 2s -duration "${SEC}s" -variant "$2"
