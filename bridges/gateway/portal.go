@@ -244,13 +244,6 @@ func (t *portalTable) byRoom(ctx context.Context, room jid.JID) (*portal, error)
 	return t.adopt(row)
 }
 
-// loaded returns the portal of a room if it is in memory.
-func (t *portalTable) loaded(room jid.JID) *portal {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.rooms[room]
-}
-
 // adopt puts a stored portal into memory, once.
 func (t *portalTable) adopt(row storage.Portal) (*portal, error) {
 	s, err := decodePortal(row.State)
