@@ -152,24 +152,16 @@ func (m *Module) stored(ctx context.Context, am *event.AccountMessage) error {
 	return nil
 }
 
-// arriving is called before messages can be routed to a session: if there is a list, or one is just beginning, nothing may overtake it.
-func (m *Module) arriving(ctx context.Context, p *event.PresenceChange) error {
-	s := p.Session.Info()
-	if s.Available && s.Priority >= 0 {
-		return nil // it has got the list before
-	}
-	account := s.JID.Bare()
-	refs, _, err := m.d.Store.Messages().Refs(ctx, storage.Offline, account.String(), storage.Range{Limit: 1})
-	if err != nil {
-		return fmt.Errorf("offline: look for messages: %w", err)
-	}
-	if len(refs) > 0 || m.flush.pending(account) {
-		m.flush.expect(account, s.JID)
+// arriving is called before messages can be routed to a session: nothing may overtake the list. That there is none now says nothing, one may begin
+// any moment until the session is there.
+func (m *Module) arriving(_ context.Context, p *event.PresenceChange) error {
+	if s := p.Session.Info(); !s.Available || s.Priority < 0 { // otherwise it has got the list before
+		m.flush.expect(s.JID.Bare(), s.JID)
 	}
 	return nil
 }
 
-// available delivers the list that was found (RFC 6121 §8.5.2.2.1, XEP-0160 §3).
+// available delivers the list, if there is one (RFC 6121 §8.5.2.2.1, XEP-0160 §3).
 func (m *Module) available(ctx context.Context, p *event.PresenceChange) error {
 	who := p.Session.Info().JID
 	if account := who.Bare(); m.flush.pending(account) {
