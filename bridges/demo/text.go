@@ -12,9 +12,17 @@ import (
 // back-quotes, @name for people. Nothing nests in code; a mark counts only where a
 // word begins or ends, so that snake_case_names stay what they are.
 
-// styles are the marks, in the order in which they are looked for.
-func styles() map[rune]richtext.Kind {
-	return map[rune]richtext.Kind{'*': richtext.KindBold, '_': richtext.KindItalic, '~': richtext.KindStrike}
+// style is what a mark means; KindUnknown if it is none.
+func style(mark rune) richtext.Kind {
+	switch mark {
+	case '*':
+		return richtext.KindBold
+	case '_':
+		return richtext.KindItalic
+	case '~':
+		return richtext.KindStrike
+	}
+	return richtext.KindUnknown
 }
 
 // fromText reads a message of the network.
@@ -80,12 +88,12 @@ func markup(s string, r rune, depth int) (richtext.Node, int) {
 		if end := strings.IndexByte(s[1:], '`'); end > 0 {
 			return richtext.Code(s[1 : 1+end]), end + 2
 		}
-	case styles()[r] != 0 && depth < 4:
+	case style(r) != richtext.KindUnknown && depth < 4:
 		end := strings.IndexRune(s[1:], r)
 		if end <= 0 || s[1] == ' ' || s[end] == ' ' || strings.Contains(s[1:1+end], "\n") {
 			return richtext.Node{}, 0
 		}
-		return richtext.Style(styles()[r], inlines(s[1:1+end], depth+1)...), end + 2
+		return richtext.Style(style(r), inlines(s[1:1+end], depth+1)...), end + 2
 	}
 	return richtext.Node{}, 0
 }

@@ -136,7 +136,13 @@ func (i *instance) Stop(ctx context.Context) {
 		stop := context.AfterFunc(ctx, i.kill)
 		defer stop()
 		i.bridge.Close()
+		closed := make(chan struct{})
+		go func() { // a plugin that was never started sees only the connection end
+			defer close(closed)
+			_ = i.proto.Close()
+		}()
 		<-i.process.done
+		<-closed
 		i.release()
 	})
 }
