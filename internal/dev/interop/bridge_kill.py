@@ -213,12 +213,13 @@ class Run:
 
     def to_matrix(self, timeline):
         """What the server acknowledged stands in the homeserver's /messages, and was seen by Alice's client."""
-        seen = [e["event_id"] for e in self.alice.events.items if e["type"] == "m.room.message"]
-        self.same("alice's client saw what the homeserver has", seen, [e["event_id"] for e in timeline])
+        seen = [e for e in self.alice.events.items if e["type"] == "m.room.message"]
+        self.same("alice's client saw what the homeserver has", sorted(e["event_id"] for e in seen), sorted(e["event_id"] for e in timeline))
         for person in (self.juliet, self.romeo):
             ghost = self.scene.ghost(person.name)
-            there = [e["content"].get("body") for e in timeline if e["sender"] == ghost]
-            self.same(f"{person.name} to Matrix", there, self.traffic.said[person.name])
+            for where, events in (("the homeserver", timeline), ("alice's client", seen)):
+                there = [e["content"].get("body") for e in events if e["sender"] == ghost]
+                self.same(f"{person.name} to Matrix, {where}", there, self.traffic.said[person.name])
 
     def recorded(self, person):
         """What a person's client showed: (nick, body), each stanza-id once."""

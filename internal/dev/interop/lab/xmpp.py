@@ -112,7 +112,8 @@ class Person(slixmpp.ClientXMPP):
         if got["type"] == "error":
             raise Refused(got)
         self.rooms[room] = got["from"].resource
-        self.inside.set()
+        if not self.pending:
+            self.inside.set()  # else what was said before goes first: see _send_again
         return got
 
     def leave(self, room):
@@ -140,10 +141,10 @@ class Person(slixmpp.ClientXMPP):
         return self.present.get(room, {}).get(nick)
 
     def said(self, room, body=None, nick=None):
-        """A condition for messages: a body from somebody in a room."""
+        """A condition for messages: a body from somebody in a room (not from the room itself)."""
         def match(m):
             return (m["type"] == "groupchat" and m["from"].bare == room and (body is None or m["body"] == body)
-                    and bool(m["body"]) and (nick is None or m["from"].resource == nick))
+                    and bool(m["body"]) and m["from"].resource != "" and (nick is None or m["from"].resource == nick))
         return match
 
     def request_acks(self):
@@ -192,13 +193,14 @@ class Person(slixmpp.ClientXMPP):
         self.resumed += 1
         # The plugin sends again what it had put on the wire; the rest never left.
         self._send_again({stanza["id"] for _, stanza in self.plugin["xep_0198"].unacked_queue})
-        if self.rooms:
-            self.inside.set()
 
     def _send_again(self, but):
-        for key, message in list(self.pending.items()):
+        """Sends what was not acknowledged, in its order; what is said from now on comes behind it."""
+        for key, message in self.pending.items():
             if key not in but:
                 self.send(message)
+        if self.rooms:
+            self.inside.set()
 
     def _on_failed(self, failed):
         """The server no longer has the stream, but says how much of it it handled (XEP-0198 §5)."""
