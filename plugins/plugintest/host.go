@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -65,26 +66,29 @@ func (h *Host) notify() {
 }
 
 // Await waits until ok is true of what has happened so far. It fails the test
-// at its deadline, or when ctx is done.
+// at its deadline.
 func (h *Host) Await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	ctx := t.Context()
-	if d, has := deadlineOf(t); has {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, d)
-		defer cancel()
+	if !h.within(time.Until(deadlineOf(t)), ok) {
+		t.Fatalf("never happened: %s; %d events: %s", what, len(h.Events()), h.summary())
 	}
+}
+
+// within reports whether ok becomes true in some time.
+func (h *Host) within(d time.Duration, ok func() bool) bool {
+	limit := time.NewTimer(d)
+	defer limit.Stop()
 	for {
 		h.mu.Lock()
 		changed := h.changed
 		h.mu.Unlock()
 		if ok() {
-			return
+			return true
 		}
 		select {
 		case <-changed:
-		case <-ctx.Done():
-			t.Fatalf("never happened: %s; %d events: %s", what, len(h.Events()), h.summary())
+		case <-limit.C:
+			return false
 		}
 	}
 }

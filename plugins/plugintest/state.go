@@ -3,6 +3,7 @@ package plugintest
 import (
 	"bytes"
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -61,16 +62,22 @@ func (s state) List(_ context.Context, prefix, after string, limit int) ([]sdk.E
 }
 
 // waitLimit is when a wait is given up: no test takes so long unless it is stuck.
-const waitLimit = time.Minute
+// Whoever expects it to be stuck sets VIADUCT_TEST_WAIT.
+func waitLimit() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("VIADUCT_TEST_WAIT")); err == nil {
+		return d
+	}
+	return time.Minute
+}
 
 // deadlineOf is when a test has to give up waiting: a little before the whole run
 // would be killed, so that it can say what it waited for.
-func deadlineOf(t testing.TB) (time.Time, bool) {
-	limit := time.Now().Add(waitLimit)
+func deadlineOf(t testing.TB) time.Time {
+	limit := time.Now().Add(waitLimit())
 	if d, ok := t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if at, has := d.Deadline(); has && at.Add(-time.Second).Before(limit) {
-			return at.Add(-time.Second), true
+			return at.Add(-time.Second)
 		}
 	}
-	return limit, true
+	return limit
 }

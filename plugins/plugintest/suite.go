@@ -3,6 +3,7 @@ package plugintest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ type Options struct {
 	Launch func(t testing.TB, d Driver) Instance
 	// Driver makes a network; it ends with the test.
 	Driver func(t testing.TB) Driver
+	// Only are the names of the parts to run; none: all.
+	Only []string
 	// BadConfigs are configurations that must be refused, by what is wrong with them.
 	BadConfigs map[string]string
 }
@@ -40,10 +43,14 @@ func Run(t *testing.T, o Options) {
 	if o.Launch == nil {
 		o.Launch = inProcess(o.New)
 	}
-	t.Run("handshake", func(t *testing.T) { handshake(t, newRig(t, o)) })
-	t.Run("configuration", func(t *testing.T) { configuration(t, newRig(t, o)) })
-	for _, list := range [][]part{eventParts(), operationParts(), faultParts(), requestParts(), fileParts(), loginParts(), hostileParts()} {
-		for _, p := range list {
+	wanted := func(name string) bool { return len(o.Only) == 0 || slices.Contains(o.Only, name) }
+	for _, p := range []part{{"handshake", handshake}, {"configuration", configuration}} {
+		if wanted(p.name) {
+			t.Run(p.name, func(t *testing.T) { p.run(t, newRig(t, o)) })
+		}
+	}
+	for _, p := range slices.Concat(eventParts(), operationParts(), faultParts(), requestParts(), fileParts(), loginParts(), hostileParts()) {
+		if wanted(p.name) {
 			t.Run(p.name, func(t *testing.T) {
 				r := newRig(t, o)
 				r.start(t)
@@ -145,7 +152,7 @@ func (r *rig) do(t testing.TB, op sdk.Op) sdk.Delivered {
 }
 
 func (r *rig) try(t testing.TB, op sdk.Op) (sdk.Delivered, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit())
 	defer cancel()
 	return sdk.Handle(ctx, r.remote(), op)
 }
@@ -153,7 +160,7 @@ func (r *rig) try(t testing.TB, op sdk.Op) (sdk.Delivered, error) {
 // watch waits until people on the network see something.
 func (r *rig) watch(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	limit := time.NewTimer(waitLimit)
+	limit := time.NewTimer(waitLimit())
 	defer limit.Stop()
 	for {
 		changed := r.net.Changed()
