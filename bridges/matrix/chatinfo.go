@@ -20,15 +20,27 @@ type roomRecord struct {
 	Reader id.UserID `json:"reader,omitempty"` // who reads it, if not the bot
 }
 
-func (c *Connector) roomRecord(ctx context.Context, room id.RoomID) roomRecord {
+func (c *Connector) roomRecord(ctx context.Context, room id.RoomID) (roomRecord, error) {
 	var rec roomRecord
 	entry, err := c.host.State().Get(ctx, viaKey(room))
 	if err == nil {
-		_ = json.Unmarshal(entry.Value, &rec)
+		_ = json.Unmarshal(entry.Value, &rec) // what cannot be read is written anew
 	} else if !errors.Is(err, sdk.ErrNotFound) {
-		c.log.Warn("room not found in the state", "room", string(room), "error", err)
+		return rec, err
 	}
-	return rec
+	return rec, nil
+}
+
+// changeRoom changes what the host keeps of a room. Losing it costs a detour: via
+// is only needed for rooms that nobody here is in, and the reader is found anew.
+func (c *Connector) changeRoom(ctx context.Context, room id.RoomID, change func(*roomRecord)) {
+	rec, err := c.roomRecord(ctx, room)
+	if err == nil {
+		change(&rec)
+		c.saveRoom(ctx, room, rec)
+		return
+	}
+	c.log.Warn("room not saved", "room", string(room), "error", err)
 }
 
 func (c *Connector) saveRoom(ctx context.Context, room id.RoomID, rec roomRecord) {
@@ -43,7 +55,11 @@ func (c *Connector) saveRoom(ctx context.Context, room id.RoomID, rec roomRecord
 
 // viaOf is the servers through which a room is reached.
 func (c *Connector) viaOf(ctx context.Context, room id.RoomID) []string {
-	return c.roomRecord(ctx, room).Via
+	rec, err := c.roomRecord(ctx, room)
+	if err != nil {
+		c.log.Debug("ways to a room not found", "room", string(room), "error", err)
+	}
+	return rec.Via
 }
 
 // setReader notes who reads a room.
@@ -56,13 +72,11 @@ func (c *Connector) setReader(ctx context.Context, r *room, reader id.UserID) er
 		reader = ""
 	}
 	r.mu.Lock()
-	same := r.reader == reader
-	r.reader = reader
+	same := r.recalled && r.reader == reader
+	r.reader, r.recalled = reader, true
 	r.mu.Unlock()
 	if !same {
-		rec := c.roomRecord(ctx, r.id)
-		rec.Reader = reader
-		c.saveRoom(ctx, r.id, rec)
+		c.changeRoom(ctx, r.id, func(rec *roomRecord) { rec.Reader = reader })
 	}
 	return nil
 }
@@ -84,9 +98,7 @@ func (c *Connector) JoinPortal(ctx context.Context, req sdk.JoinRequest) (sdk.Ch
 		return sdk.ChatInfo{}, err
 	}
 	if len(via) > 0 {
-		rec := c.roomRecord(ctx, name)
-		rec.Via = via
-		c.saveRoom(ctx, name, rec)
+		c.changeRoom(ctx, name, func(rec *roomRecord) { rec.Via = via })
 	}
 	if err := r.take(ctx); err != nil {
 		return sdk.ChatInfo{}, sdk.AsError(err)
@@ -138,7 +150,7 @@ func (c *Connector) LeavePortal(ctx context.Context, req sdk.LeaveRequest) error
 		return err
 	}
 	r := c.rooms.get(id.RoomID(req.Portal.Room))
-	api, err := c.reader(r)
+	api, err := c.reader(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -194,8 +206,7 @@ func (c *Connector) chatInfo(ctx context.Context, req sdk.ChatInfoRequest) (sdk.
 		return sdk.ChatInfo{}, err
 	}
 	r := c.rooms.get(id.RoomID(req.Portal.Room))
-	c.recallReader(ctx, r)
-	api, err := c.reader(r)
+	api, err := c.reader(ctx, r)
 	if err != nil {
 		return sdk.ChatInfo{}, err
 	}
@@ -228,21 +239,6 @@ func (c *Connector) chatInfo(ctx context.Context, req sdk.ChatInfoRequest) (sdk.
 		info.Name = heroes(info.Members, self.bot)
 	}
 	return info, nil
-}
-
-// recallReader asks the state who reads a room, once in a run.
-func (c *Connector) recallReader(ctx context.Context, r *room) {
-	r.mu.Lock()
-	known := r.reader != "" || r.levels != nil
-	r.mu.Unlock()
-	if known {
-		return
-	}
-	if rec := c.roomRecord(ctx, r.id); rec.Reader != "" {
-		r.mu.Lock()
-		r.reader = rec.Reader
-		r.mu.Unlock()
-	}
 }
 
 // stateOf asks for the few state events that matter, side by side: the whole state

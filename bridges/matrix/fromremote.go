@@ -152,7 +152,7 @@ func (t *translation) content(m *event.MessageEventContent) sdk.Content {
 func (t *translation) files(m *event.MessageEventContent, out *sdk.Content) {
 	a, ok := attachment(m)
 	if !ok {
-		out.Body = plainDocument(m.Body + "\n(an encrypted file that the bridge cannot open)")
+		out.Body = plainDocument(m.Body + "\n(a file that the bridge cannot open)")
 		return
 	}
 	if t.ev.Type.Type == event.EventSticker.Type {

@@ -51,17 +51,26 @@ func (t *translation) member() []sdk.Event {
 	if change == sdk.MembershipUnknown {
 		return nil
 	}
+	if self := t.c.self.Load(); self != nil && user == self.bot {
+		return t.botMember(change, short(m.Reason, 500))
+	}
 	out := &sdk.Membership{EventHeader: t.head, Member: who, Change: change, Reason: short(m.Reason, 500), Direct: m.IsDirect}
-	if who.IsRemote() {
-		out.Profile = profile
+	switch change {
+	case sdk.MembershipJoin, sdk.MembershipInvite, sdk.MembershipKnock:
+		if who.IsRemote() {
+			out.Profile = profile
+		}
 	}
-	events := []sdk.Event{out}
-	if self := t.c.self.Load(); self != nil && user == self.bot && (change == sdk.MembershipKick || change == sdk.MembershipBan) {
-		head := t.head
-		head.Version = "gone"
-		events = append(events, &sdk.PortalGone{EventHeader: head, Code: sdk.CodeForbidden, Reason: firstOf(short(m.Reason, 500), "the bridge was removed from the room")})
+	return []sdk.Event{out}
+}
+
+// botMember: the bot is nobody whom people want to see; but without it the room is
+// gone for us.
+func (t *translation) botMember(change sdk.MembershipChange, reason string) []sdk.Event {
+	if change != sdk.MembershipKick && change != sdk.MembershipBan {
+		return nil
 	}
-	return events
+	return []sdk.Event{&sdk.PortalGone{EventHeader: t.head, Code: sdk.CodeForbidden, Reason: firstOf(reason, "the bridge was removed from the room")}}
 }
 
 func changeOf(now, before event.Membership, self bool) sdk.MembershipChange {

@@ -43,7 +43,7 @@ func (c *Connector) fillFirst(ctx context.Context, r *room) error {
 // fill reads a room back to its cursor, delivers what is missing in order, and
 // moves the cursor. The lane is held. Only temporary errors are returned.
 func (c *Connector) fill(ctx context.Context, r *room) error {
-	api, err := c.reader(r)
+	api, err := c.reader(ctx, r)
 	if err != nil {
 		return err
 	}

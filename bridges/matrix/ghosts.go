@@ -250,23 +250,18 @@ func (c *Connector) party(ctx context.Context, user id.UserID) (p sdk.Party, own
 	if !ok {
 		return sdk.Party{User: sdk.RemoteUserID(user)}, false
 	}
-	if names.Address != "" {
-		return sdk.Party{Address: names.Address}, true
-	}
-	// A hashed name or an occupant: only the host's record tells whom.
+	// Of a hashed name or an occupant only the host's record tells whom.
 	g := c.ghosts.get(names)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := c.load(ctx, g); err != nil {
 		c.log.Warn("ghost not found", "ghost", g.UserID, "error", err)
 	}
-	switch {
-	case g.saved.Person != "":
-		return sdk.Party{Person: sdk.PersonID(g.saved.Person)}, true
-	case g.saved.Address != "":
-		return sdk.Party{Address: g.saved.Address}, true
+	p = sdk.Party{Person: sdk.PersonID(g.saved.Person), Address: firstOf(names.Address, g.saved.Address)}
+	if p.IsZero() {
+		p.User = sdk.RemoteUserID(user)
 	}
-	return sdk.Party{User: sdk.RemoteUserID(user)}, true
+	return p, true
 }
 
 // ours reports whether a user is the bot or one of our ghosts.

@@ -15,8 +15,7 @@ import (
 // pagination tokens; a portal's cursor (an event id) works as well.
 func (c *Connector) FetchHistory(ctx context.Context, req sdk.HistoryRequest) (sdk.HistoryPage, error) {
 	r := c.rooms.get(id.RoomID(req.Portal.Room))
-	c.recallReader(ctx, r)
-	api, err := c.reader(r)
+	api, err := c.reader(ctx, r)
 	if err != nil {
 		return sdk.HistoryPage{}, err
 	}

@@ -33,6 +33,7 @@ type recordingHost struct {
 	rooms   map[string]sdk.RoomCard
 	status  []sdk.LoginStatus
 	refuse  error         // what Deliver answers
+	reject  string        // why rooms that are opened are not taken
 	hold    chan struct{} // Deliver waits for it
 }
 
@@ -75,7 +76,12 @@ func (h *recordingHost) DeliverAsync(ctx context.Context, b sdk.Batch) (*sdk.Tic
 	if len(b.Events) > sdk.MaxBatch {
 		h.t.Errorf("a batch of %d events", len(b.Events))
 	}
-	for _, ev := range b.Events {
+	var problems []sdk.EventProblem
+	for i, ev := range b.Events {
+		if _, opens := ev.(*sdk.PortalOpened); opens && h.reject != "" {
+			problems = append(problems, sdk.EventProblem{Index: i, Outcome: sdk.OutcomeRejected, Text: h.reject})
+			continue
+		}
 		head := ev.Head()
 		key := strings.Join([]string{string(head.Portal.Login), string(head.Portal.Room), string(head.ID), head.Version}, "\x00")
 		if h.seen[key] {
@@ -88,7 +94,7 @@ func (h *recordingHost) DeliverAsync(ctx context.Context, b sdk.Batch) (*sdk.Tic
 	for _, m := range b.Cursors {
 		h.cursors[m.Portal] = m.Cursor
 	}
-	t.Settle(sdk.Receipt{}, nil)
+	t.Settle(sdk.Receipt{Problems: problems}, nil)
 	return t, nil
 }
 

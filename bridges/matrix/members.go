@@ -164,7 +164,7 @@ func (c *Connector) UserInfo(ctx context.Context, req sdk.UserInfoRequest) (sdk.
 	defer cancel()
 	out := sdk.UserInfo{ID: req.User, Link: userLink(user)}
 	if req.Portal.Room != "" {
-		api, err := c.reader(c.rooms.get(id.RoomID(req.Portal.Room)))
+		api, err := c.reader(ctx, c.rooms.get(id.RoomID(req.Portal.Room)))
 		if err != nil {
 			return sdk.UserInfo{}, err
 		}

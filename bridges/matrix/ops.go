@@ -174,7 +174,7 @@ func (c *Connector) setState(ctx context.Context, h *sdk.OpHeader, kind event.Ty
 	err := c.inRoom(ctx, h.Sender, h.Portal, what, func(ctx context.Context, api *mautrix.Client, r *room) error {
 		resp, err := api.SendStateEvent(ctx, r.id, kind, "", content)
 		if errcode(err) == "M_FORBIDDEN" {
-			if helper, helperErr := c.reader(r); helperErr == nil {
+			if helper, helperErr := c.reader(ctx, r); helperErr == nil {
 				if second, secondErr := helper.SendStateEvent(ctx, r.id, kind, "", content); secondErr == nil {
 					resp, err = second, nil
 				}
@@ -301,7 +301,7 @@ func (c *Connector) withHelp(ctx context.Context, h *sdk.OpHeader, what string, 
 		if errcode(err) != "M_FORBIDDEN" {
 			return err
 		}
-		helper, helperErr := c.reader(r)
+		helper, helperErr := c.reader(ctx, r)
 		if helperErr != nil || act(ctx, helper, r) != nil {
 			return err
 		}

@@ -106,10 +106,16 @@ func (c *Connector) opened(ctx context.Context, r *room, reader id.UserID, ev *s
 	if len(ev.With) > 0 {
 		info.Kind = sdk.ChatDirect
 	}
-	ev.EventHeader = sdk.EventHeader{Portal: info.Portal, ID: sdk.EventID("opened:" + string(r.id)), Time: c.now()}
+	ev.EventHeader = sdk.EventHeader{Portal: info.Portal, ID: sdk.EventID("opened:" + string(r.id)), Time: c.now(), Actor: ev.Actor}
 	ev.Info = info
-	if _, err := c.host.Deliver(ctx, sdk.Batch{Events: []sdk.Event{ev}}); err != nil {
+	receipt, err := c.host.Deliver(ctx, sdk.Batch{Events: []sdk.Event{ev}})
+	if err != nil {
 		return err
+	}
+	if len(receipt.Problems) > 0 {
+		// Not wanted there: whoever invited us sees us go.
+		why := firstOf(receipt.Problems[0].Text, "the room is not bridged")
+		return errors.Join(sdk.Refuse(sdk.CodeBlocked, "%s", why), c.leave(ctx, r, reader, why))
 	}
 	if err := r.take(ctx); err != nil {
 		return err
@@ -154,23 +160,16 @@ func (c *Connector) answerInvite(name id.RoomID, invited, by id.UserID, direct b
 	if ghost && !direct || !ghost && !c.conf.AcceptInvites {
 		return
 	}
-	select {
-	case c.errands <- func(ctx context.Context) {
-		if err := c.acceptInvite(ctx, c.rooms.get(name), invited, by, ghost); err != nil {
-			c.log.Warn("invitation not followed", "room", string(name), "as", string(invited), "error", err)
-		}
-	}:
-	default:
-		// Somebody floods us with invitations; whoever means it invites again.
-		c.log.Warn("invitation dropped, too many at a time", "room", string(name))
-	}
+	c.errand("invitation not followed", func(ctx context.Context) error {
+		return c.acceptInvite(ctx, c.rooms.get(name), invited, by, ghost)
+	})
 }
 
 func (c *Connector) acceptInvite(ctx context.Context, r *room, invited, by id.UserID, ghost bool) error {
 	if r.isPortal(ctx) {
 		return nil
 	}
-	ev := &sdk.PortalOpened{}
+	ev := &sdk.PortalOpened{EventHeader: sdk.EventHeader{Actor: sdk.Party{User: sdk.RemoteUserID(by)}}}
 	if ghost {
 		who, _ := c.party(ctx, invited)
 		sender, err := c.host.LookupPerson(ctx, sdk.PersonQuery{Address: who.Address, By: sdk.Party{User: sdk.RemoteUserID(by)}})
@@ -189,6 +188,12 @@ func (c *Connector) acceptInvite(ctx context.Context, r *room, invited, by id.Us
 		return err
 	}
 	r.setJoined(invited, true)
+	if ghost {
+		// What she answers goes there, too.
+		if _, err := c.host.State().Put(ctx, directKey(invited, []id.UserID{by}), []byte(r.id), sdk.AnyRevision); err != nil {
+			return err
+		}
+	}
 	return c.opened(ctx, r, invited, ev)
 }
 

@@ -58,9 +58,7 @@ func (c *Connector) resolveRoom(ctx context.Context, t matrixid.Target) (sdk.Tar
 	if len(out.Via) > 0 {
 		// The address alone may come back later, and an id of room version 12 names
 		// no server to ask.
-		rec := c.roomRecord(ctx, room)
-		rec.Via = out.Via
-		c.saveRoom(ctx, room, rec)
+		c.changeRoom(ctx, room, func(rec *roomRecord) { rec.Via = out.Via })
 	}
 	in, _ := c.rooms.get(room).isJoined(bot)
 	out.Joined = in

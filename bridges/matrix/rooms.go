@@ -33,14 +33,15 @@ type room struct {
 	known    recent     // delivered lately
 	failures int        // to be read, in a row
 
-	mu      sync.Mutex
-	active  bool               // something happened since it was last read back
-	joined  map[id.UserID]bool // of our users; absent: not known
-	reader  id.UserID          // who reads the room: the bot if ""
-	levels  *event.PowerLevelsEventContent
-	secret  bool // end-to-end encrypted
-	typing  map[id.UserID]bool
-	members *memberList
+	mu       sync.Mutex
+	active   bool               // something happened since it was last read back
+	joined   map[id.UserID]bool // of our users; absent: not known
+	reader   id.UserID          // who reads the room: the bot if ""
+	recalled bool               // reader is what the host keeps
+	levels   *event.PowerLevelsEventContent
+	secret   bool // end-to-end encrypted
+	typing   map[id.UserID]bool
+	members  *memberList
 }
 
 func newRoomBook(r sdk.Resume) *roomBook {
@@ -164,18 +165,32 @@ func (k *recent) has(ev id.EventID) bool {
 	return ok
 }
 
-// reader gives the API as somebody who is in the room and can read it.
-func (c *Connector) reader(r *room) (*mautrix.Client, error) {
+// reader gives the API as somebody who is in the room and can read it: usually the
+// bot, in a direct chat the ghost. The host remembers who.
+func (c *Connector) reader(ctx context.Context, r *room) (*mautrix.Client, error) {
 	hs, bot, err := c.bot()
 	if err != nil {
 		return nil, err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.reader != "" {
-		return hs.as(r.reader), nil
+	reader, recalled := r.reader, r.recalled
+	r.mu.Unlock()
+	if !recalled {
+		rec, err := c.roomRecord(ctx, r.id)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		if !r.recalled {
+			r.reader, r.recalled = rec.Reader, true
+		}
+		reader = r.reader
+		r.mu.Unlock()
 	}
-	return hs.as(bot), nil
+	if reader == "" {
+		reader = bot
+	}
+	return hs.as(reader), nil
 }
 
 // enter makes sure that one of our users is in the room: by joining, else after an
@@ -205,7 +220,7 @@ func (c *Connector) join(ctx context.Context, room string, user id.UserID, via [
 
 // inviteAs lets whoever reads the room invite one of our users.
 func (c *Connector) inviteAs(ctx context.Context, r *room, user id.UserID) error {
-	api, err := c.reader(r)
+	api, err := c.reader(ctx, r)
 	if err != nil {
 		return err
 	}

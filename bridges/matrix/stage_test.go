@@ -43,17 +43,25 @@ func (c *clock) after(time.Duration) <-chan time.Time {
 // ring waits until somebody has set a timer, and lets all of them ring.
 func (c *clock) ring(t *testing.T) {
 	t.Helper()
-	select {
-	case <-c.asked:
-	case <-time.After(patience):
-		t.Fatal("no timer was set")
+	timeout := time.After(patience)
+	for !c.rung() {
+		select {
+		case <-c.asked:
+		case <-timeout:
+			t.Fatal("no timer was set")
+		}
 	}
+}
+
+func (c *clock) rung() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, timer := range c.timers {
 		timer <- time.Now()
 	}
+	any := len(c.timers) > 0
 	c.timers = nil
+	return any
 }
 
 // stage is a bridge between a host and a homeserver that the test owns.
@@ -88,7 +96,7 @@ func newStage(t *testing.T) *stage {
 
 func bareStage(t *testing.T, opt matrixtest.Options) *stage {
 	t.Helper()
-	s := &stage{t: t, h: newRecordingHost(t), clock: newClock(), juliet: sdk.Sender{Person: "p1", Address: "juliet@xmpp.test", Name: "Juliet"}}
+	s := &stage{t: t, h: newRecordingHost(t), juliet: sdk.Sender{Person: "p1", Address: "juliet@xmpp.test", Name: "Juliet"}}
 	reg := newRegistration("matrix", "http://127.0.0.1:1", matrixid.Namespace{Prefix: "_xmpp_", Server: "hs.test"})
 	opt.ASToken, opt.HSToken = reg.AppToken, reg.ServerToken
 	s.hs = matrixtest.New(opt)
@@ -116,6 +124,7 @@ func (s *stage) start() {
 
 func (s *stage) configure() {
 	s.t.Helper()
+	s.clock = newClock() // the timers of a bridge that was stopped are nobody's
 	s.c = New(Options{After: s.clock.after})
 	s.l = sdk.NewLocal(s.c, sdk.LocalOptions{})
 	raw, _ := json.Marshal(s.conf)

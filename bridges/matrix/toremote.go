@@ -316,7 +316,7 @@ func (c *Connector) redact(ctx context.Context, api *mautrix.Client, r *room, ta
 	if errcode(err) != "M_FORBIDDEN" {
 		return err
 	}
-	helper, helperErr := c.reader(r)
+	helper, helperErr := c.reader(ctx, r)
 	if helperErr != nil || helper.UserID == api.UserID {
 		return err
 	}

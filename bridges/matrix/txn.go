@@ -240,6 +240,7 @@ func (c *Connector) take(ctx context.Context, p pushed) error {
 	}
 	for _, ev := range events {
 		c.welcome(ev)
+		c.follow(ev)
 	}
 	for _, ev := range c.parse(append(p.Ephemeral, p.OldEphemeral...)) {
 		if isEphemeral(ev.Type.Type) {
