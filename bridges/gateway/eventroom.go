@@ -98,8 +98,7 @@ func (a *arrival) actorNick(ctx context.Context) string {
 	return a.p.present[q.jid]
 }
 
-// ghostChanged: something was done to a person of this side. A ban closes the room to her; an invitation is passed on; a kick is told, since she
-// speaks here with this room's rights.
+// ghostChanged: something was done to a person of this side. A ban closes the room to her, a kick puts her out; an invitation is passed on.
 func (a *arrival) ghostChanged(ctx context.Context, e *sdk.Membership) error {
 	who, ok := a.b.m.personOf(ctx, e.Member.Person)
 	if !ok {
@@ -116,7 +115,7 @@ func (a *arrival) ghostChanged(ctx context.Context, e *sdk.Membership) error {
 		}
 	case sdk.MembershipKick:
 		a.b.ghosts.gone(a.p, e.Member.Person)
-		a.b.notify(ctx, who, fmt.Sprintf("You were removed from %s on %s. %s", a.p.room, a.b.title(), mappings.Cut(e.Reason, 500, 2000)))
+		return a.b.m.rooms.Expel(ctx, event.RoomExpulsion{Room: a.p.room, Person: who, Reason: mappings.Cut(e.Reason, 500, 2000), Actor: a.actorNick(ctx)})
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type Rooms interface {
 	Inject(ctx context.Context, m event.InjectedMessage) (storage.MessageID, error)
 	Retract(ctx context.Context, r event.RoomRetraction) error
 	SetSubject(ctx context.Context, m event.InjectedMessage) error
+	Expel(ctx context.Context, x event.RoomExpulsion) error
 }
 
 // VCards reads the vCards of accounts, for the faces of ghosts.

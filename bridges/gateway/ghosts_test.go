@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/gateway"
+	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -59,4 +61,32 @@ func TestGhostLeavesAfterRestart(t *testing.T) {
 	w.Restart(t)
 	w.attach()
 	awaitOp(t, w.net, any1[*sdk.LeaveGhost])
+}
+
+// A kick on the other side puts a person out of the room here, and it is not carried back.
+func TestKickedOnTheOtherSide(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	alice := w.in("alice")
+	j := awaitOp(t, w.net, any1[*sdk.JoinGhost])
+	w.deliver(&sdk.Membership{EventHeader: head("$k1", "@bob:hs"), Member: sdk.Party{Person: j.Sender.Person}, Change: sdk.MembershipKick, Reason: "enough"})
+	n := alice.until("the kick", func(n *xmlstream.Node) bool {
+		return n.Attr("from") == opsRoom+"/alice" && n.Attr("type") == "unavailable"
+	})
+	x := n.Child(ns.MUCUser, "x")
+	codes := map[string]bool{}
+	for s := range x.Children(ns.MUCUser, "status") {
+		codes[s.Attr("code")] = true
+	}
+	if !codes["307"] || !codes["110"] || x.Child(ns.MUCUser, "item").Child(ns.MUCUser, "reason").TextContent() != "enough" {
+		t.Errorf("told %v: %s", codes, x.Child(ns.MUCUser, "item"))
+	}
+	w.in("alice")
+	awaitOp(t, w.net, func(op *sdk.JoinGhost) bool { return op.ID != j.ID })
+	w.net.mu.Lock()
+	defer w.net.mu.Unlock()
+	for _, op := range w.net.ops {
+		if l, ok := op.(*sdk.LeaveGhost); ok {
+			t.Errorf("the kick was carried back: %+v", l)
+		}
+	}
 }

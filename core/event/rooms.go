@@ -15,6 +15,7 @@ import (
 //	Inject(ctx, InjectedMessage) (storage.MessageID, error)   // adds to InjectedMessage.Unit and submits it
 //	Retract(ctx, RoomRetraction) error
 //	SetSubject(ctx, InjectedMessage) error
+//	Expel(ctx, RoomExpulsion) error
 //
 // Each is carried out in the room's goroutine, in the order of the calls for one room.
 
@@ -79,4 +80,12 @@ type RoomRetraction struct {
 	Origin    string
 	Record    func(*MessageRecord)
 	Done      func(err error)
+}
+
+// RoomExpulsion puts a person of this side out of a room, with all her sessions: somebody on the remote side has kicked her.
+type RoomExpulsion struct {
+	Room   jid.JID
+	Person jid.JID // bare
+	Reason string
+	Actor  string // nick of who did it, "" if unknown
 }

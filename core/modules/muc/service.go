@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -174,4 +175,19 @@ func apply(s event.RoomSpec, c room.Config) room.Config {
 		c.AvatarHash = hash.Avatar(s.Avatar)
 	}
 	return c
+}
+
+// Expel puts a person with all her sessions out of a room (XEP-0045 §8.2).
+func (m *Module) Expel(ctx context.Context, x event.RoomExpulsion) error {
+	return m.call(ctx, x.Room, exclusive, func(a *actor, in *inbound, done func(error)) {
+		defer a.m.d.Journal.Submit(in.u)
+		if a.room == nil {
+			done(fmt.Errorf("muc: expel: %w", ErrNoRoom))
+			return
+		}
+		for _, o := range slices.Clone(a.room.ByBare(x.Person.Bare())) {
+			a.remove(o, removal{status: []int{307}, reason: x.Reason, actor: room.Actor{Nick: x.Actor, Service: true}})()
+		}
+		done(nil)
+	})
 }
