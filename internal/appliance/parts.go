@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/configs"
 	"github.com/viaduct-xmpp/viaduct/core/modules"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
@@ -60,14 +62,15 @@ func openCerts(ctx context.Context, c *configs.Config, log *slog.Logger) (*tlsce
 // assemble makes the core with its modules and the bridges.
 func (a *Appliance) assemble(ctx context.Context) (err error) {
 	c := a.config
-	reg := register.Options{Open: c.Registration.Open}
+	reg, kept := register.Options{Open: c.Registration.Open}, offline.Options{}
 	if c.Limits.Off {
-		reg.PerAddress = 1 << 30
+		reg.PerAddress = math.MaxInt32
+		kept.MaxMessages, kept.MaxBytes = math.MaxInt32, math.MaxInt32
 	}
 	if a.bridges, err = newBridges(a); err != nil {
 		return err
 	}
-	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, MUC: muc.Options{Hosts: a.bridges.rooms(), NoArchive: !c.Archive.Rooms}})
+	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: muc.Options{Hosts: a.bridges.rooms(), NoArchive: !c.Archive.Rooms}})
 	for _, m := range list {
 		if rooms, ok := m.(*muc.Module); ok {
 			a.muc = rooms

@@ -321,10 +321,10 @@ func (r *run) judge(rounds int) {
 		}
 		again += len(p.got)
 	}
-	r.t.Logf("%d kills, %d messages acknowledged, %d arrived, %d came back because the reader's list was full, %d lost, %d doubled, %d out of order; %d sessions learned their h after a kill",
+	r.t.Logf("%d kills, %d messages acknowledged, %d arrived, %d came back, %d lost, %d doubled, %d out of order; %d sessions learned their h after a kill",
 		rounds, total, again, refused, lost, doubled, disorder, r.resumed.Load())
-	if refused > total/4 {
-		r.t.Errorf("%d of %d came back: the readers were hardly there, that proves little", refused, total)
+	if refused > 0 {
+		r.t.Errorf("%d came back as errors", refused)
 	}
 	if total < 20*rounds {
 		r.t.Errorf("only %d acknowledgements in %d rounds: that proves little", total, rounds)
