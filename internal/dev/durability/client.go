@@ -39,6 +39,8 @@ type Client struct {
 	changed chan struct{} // closed and replaced at each change
 	err     error         // why the connection ended
 
+	presenceErrors int // rooms that could not be entered
+
 	SMID string
 }
 
@@ -165,6 +167,9 @@ func (c *Client) take(n *xmlstream.Node) {
 		c.ackedAt[n.Attr("id")] = time.Now()
 	case "presence":
 		c.in++
+		if n.Attr("type") == "error" {
+			c.presenceErrors++
+		}
 	}
 }
 

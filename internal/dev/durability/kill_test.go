@@ -18,7 +18,13 @@ import (
 
 var bin string
 
-func TestMain(m *testing.M) { os.Exit(testMain(m)) }
+func TestMain(m *testing.M) {
+	if isPlugin() {
+		servePlugin()
+		return
+	}
+	os.Exit(testMain(m))
+}
 
 func testMain(m *testing.M) int {
 	dir, cleanup, err := programtest.Build()
