@@ -46,14 +46,14 @@ func plugin(t testing.TB) string {
 
 func badConfigs() map[string]string {
 	return map[string]string{
-		"an unknown key":              `{"talk_evry": "6s"}`,
-		"not JSON":                    `talk_every: 6s`,
-		"a number for a duration":     `{"talk_every": 6}`,
-		"too fast":                    `{"talk_every": "1ms"}`,
-		"a network elsewhere":         `{"network": "192.0.2.1:80"}`,
-		"a name instead of an adress": `{"network": "localhost:80"}`,
-		"control for everybody":       `{"control": "0.0.0.0:0"}`,
-		"both":                        `{"network": "127.0.0.1:1", "control": "127.0.0.1:2"}`,
+		"an unknown key":               `{"talk_evry": "6s"}`,
+		"not JSON":                     `talk_every: 6s`,
+		"a number for a duration":      `{"talk_every": 6}`,
+		"too fast":                     `{"talk_every": "1ms"}`,
+		"a network elsewhere":          `{"network": "192.0.2.1:80"}`,
+		"a name instead of an address": `{"network": "localhost:80"}`,
+		"control for everybody":        `{"control": "0.0.0.0:0"}`,
+		"both":                         `{"network": "127.0.0.1:1", "control": "127.0.0.1:2"}`,
 	}
 }
 

@@ -72,6 +72,6 @@ func (c *Connector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	for _, room := range res.Rooms {
-		fmt.Fprintf(w, "%s: %s, %d people\n", room.ID, room.Topic, len(room.Members))
+		_, _ = fmt.Fprintf(w, "%s: %s, %d people\n", room.ID, room.Topic, len(room.Members))
 	}
 }

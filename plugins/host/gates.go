@@ -102,8 +102,9 @@ func (g *lineGate) Write(p []byte) (int, error) {
 }
 
 func (g *lineGate) pass() {
-	line := append(g.line, '\n')
-	g.line = g.line[:0]
+	g.line = append(g.line, '\n')
+	line := g.line
+	g.line = g.line[:0] // nothing is added to it before line was written
 	g.mu.Lock()
 	if len(g.last) == lastLines {
 		g.last = g.last[1:]

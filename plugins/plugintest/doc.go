@@ -10,9 +10,10 @@
 // at each step of a delivery, idempotency, full windows, files, logins and the end.
 // What a bridge does not claim is asked once, and has to be refused as unsupported.
 //
-// It runs against the bridge in the test's process, against the same behind gRPC, and
-// against a real plugin process (Options.Command), which is also killed. Nothing here
-// waits for a fixed time; a wait ends with the test's deadline.
+// It runs against the bridge in the test's process (Options.New), and against a real
+// plugin process over gRPC, which is also killed (Options.Launch with package
+// process). A wait ends with the test's deadline; only for what must not happen is
+// a moment waited, which a good bridge always passes.
 //
 //	func TestContract(t *testing.T) {
 //		plugintest.Run(t, plugintest.Options{New: newBridge, Driver: newDriver})

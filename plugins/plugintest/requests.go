@@ -272,7 +272,11 @@ func web(t *testing.T, r *rig) {
 	s := httptest.NewServer(r.remote())
 	defer s.Close()
 	for _, path := range []string{"/", "/no/such/path"} {
-		res, err := http.Get(s.URL + path)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := s.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,12 +103,11 @@ func (n *Network) post(r Request) (Response, error) {
 // keep stores a message and forgets the oldest.
 func (n *Network) keep(m *Message) {
 	n.byID[m.ID] = m
-	list := append(n.past[m.Room], m)
-	if len(list) > keepMessages {
+	n.past[m.Room] = append(n.past[m.Room], m)
+	if list := n.past[m.Room]; len(list) > keepMessages {
 		delete(n.byID, list[0].ID)
-		list = list[1:]
+		n.past[m.Room] = list[1:]
 	}
-	n.past[m.Room] = list
 }
 
 // target gives a message and who acts on it.

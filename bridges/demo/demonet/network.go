@@ -72,8 +72,9 @@ func New(o Options) *Network {
 	}
 	n := &Network{
 		opt: o, epoch: strconv.FormatInt(o.Clock.Now().UnixMilli(), 36),
-		rand: rand.New(rand.NewPCG(o.Seed, 0xde30)), timers: map[int]func() bool{},
-		users: map[UserID]*User{}, rooms: map[RoomID]*Room{}, past: map[RoomID][]*Message{}, byID: map[MessageID]*Message{},
+		timers: map[int]func() bool{},
+		rand:   rand.New(rand.NewPCG(o.Seed, 0xde30)), //nolint:gosec // what people talk about is to be the same for the same seed
+		users:  map[UserID]*User{}, rooms: map[RoomID]*Room{}, past: map[RoomID][]*Message{}, byID: map[MessageID]*Message{},
 		keys: map[string]Response{}, tokens: map[string]UserID{}, logHead: 1, news: make(chan struct{}),
 	}
 	n.files.init()
