@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ type batch struct {
 	careful bool // every unit has a savepoint; rows are written one by one
 
 	refs   [kinds][]storage.Ref
+	gone   [kinds][]refKey // references to remove one by one, behind the gathered ones of their kind
+	isGone map[refKey]bool // those in gone
 	bodies []storage.PutMessage
 	bodyAt map[storage.MessageID]int
 	uses   map[storage.MessageID]int // change of the number of references
@@ -37,6 +40,13 @@ type batch struct {
 	args []any
 }
 
+// refKey names a reference.
+type refKey struct {
+	kind  storage.RefKind
+	owner string
+	id    storage.MessageID
+}
+
 type claimed struct {
 	lane  journal.Lane
 	epoch uint64
@@ -47,6 +57,7 @@ const perStatement = 16
 
 func (b *batch) init(w *writer) {
 	b.w, b.c = w, w.c
+	b.isGone = map[refKey]bool{}
 	b.bodyAt, b.uses = map[storage.MessageID]int{}, map[storage.MessageID]int{}
 	b.sessionIn, b.sessionOut = map[string]uint32{}, map[string]storage.SessionOut{}
 	b.seen = map[sum]retry{}
@@ -65,7 +76,10 @@ func (b *batch) drop() {
 	for k := range b.refs {
 		clear(b.refs[k])
 		b.refs[k] = b.refs[k][:0]
+		clear(b.gone[k])
+		b.gone[k] = b.gone[k][:0]
 	}
+	clear(b.isGone)
 	clear(b.bodies)
 	b.bodies = b.bodies[:0]
 	clear(b.bodyAt)
@@ -141,6 +155,9 @@ func (b *batch) flushLists() error {
 		if err := b.flushRefs(storage.RefKind(k)); err != nil {
 			return err
 		}
+		if err := b.flushGone(storage.RefKind(k)); err != nil {
+			return err
+		}
 	}
 	return b.flushSessions()
 }
@@ -197,26 +214,49 @@ func (b *batch) sameBodies(rows []storage.PutMessage) error {
 // unused is the value of body.uses without references; see the schema.
 const unused = 2
 
-// flushUses changes the numbers of references of bodies that were there before.
+// flushUses changes the numbers of references of bodies that were there before. Most lose one, many at a time.
 func (b *batch) flushUses() error {
+	if len(b.uses) == 0 {
+		return nil
+	}
 	ids := make([]storage.MessageID, 0, len(b.uses))
 	for id, n := range b.uses {
 		if n != 0 {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
-	for _, id := range ids {
-		n, err := b.c.exec(`UPDATE body SET uses = uses + ? WHERE id = ?`, int64(b.uses[id]), int64(id))
+	slices.SortFunc(ids, func(x, y storage.MessageID) int { // those with the same change together
+		return cmp.Or(cmp.Compare(b.uses[x], b.uses[y]), cmp.Compare(x, y))
+	})
+	for len(ids) > 0 {
+		change, n := b.uses[ids[0]], 1
+		if !b.careful && len(ids) >= perStatement && b.uses[ids[perStatement-1]] == change {
+			n = perStatement
+		}
+		b.args = append(b.args[:0], int64(change))
+		for _, id := range ids[:n] {
+			b.args = append(b.args, int64(id))
+		}
+		changed, err := b.c.exec(changeUses[n], b.args...)
 		if err != nil {
 			return err
 		}
-		if n == 0 && b.uses[id] > 0 {
-			return fmt.Errorf("sqlite: put reference: no message %d", id)
+		if int(changed) < n && change > 0 { // references to messages that are not there
+			if n > 1 {
+				return errCareful
+			}
+			return fmt.Errorf("sqlite: put reference: no message %d", ids[0])
 		}
+		ids = ids[n:]
 	}
 	clear(b.uses)
 	return nil
+}
+
+// changeUses are the statements by number of rows.
+var changeUses = map[int]string{
+	1:            `UPDATE body SET uses = uses + ? WHERE id = ?`,
+	perStatement: `UPDATE body SET uses = uses + ? WHERE id IN (` + repeated("?") + `)`,
 }
 
 // insertBodies are the statements by number of rows.

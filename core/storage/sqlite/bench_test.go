@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +20,21 @@ func benchStore(b *testing.B) *Store {
 	}
 	b.Cleanup(func() { s.Close() })
 	return s
+}
+
+// cpu reports the processor time of an operation beside its wall time, which on a shared machine says little.
+func cpu(b *testing.B) {
+	b.Helper()
+	used := func() (d time.Duration) {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	start := used()
+	b.ResetTimer()
+	b.Cleanup(func() { b.ReportMetric(float64(used()-start)/float64(b.N), "cpu-ns/op") })
 }
 
 // chat is the unit of a chat message: retry key, body, both archives.
@@ -40,7 +56,7 @@ func BenchmarkCommit(b *testing.B) {
 		b.Run(fmt.Sprintf("group=%d", size), func(b *testing.B) {
 			s, rnd := benchStore(b), rand.New(rand.NewPCG(1, 1))
 			b.ReportAllocs()
-			b.ResetTimer()
+			cpu(b)
 			for n := 0; n < b.N; {
 				var group []*journal.Unit
 				for ; len(group) < size && n < b.N; n++ {
@@ -56,6 +72,44 @@ func BenchmarkCommit(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAcked commits the same messages to people with stream management: each has an unacknowledged reference and raises a counter, and the
+// references of the group before are removed in units of the 50 sessions. An operation is one message.
+func BenchmarkAcked(b *testing.B) {
+	const size, sessions = 256, 50
+	s, rnd, body := benchStore(b), rand.New(rand.NewPCG(1, 1)), make([]byte, 250)
+	last := make([][]storage.MessageID, sessions)
+	b.ReportAllocs()
+	cpu(b)
+	for n := 0; n < b.N; {
+		var group []*journal.Unit
+		fresh := make([][]storage.MessageID, sessions)
+		for i := range min(size, b.N-n) {
+			if i < sessions { // among the messages, as they come
+				u := journal.NewUnit(journal.Lane{})
+				for _, id := range last[i] {
+					u.Add(storage.DeleteRef{Kind: storage.Unacked, Owner: benchSession(i), ID: id})
+				}
+				group = append(group, u)
+			}
+			from := rnd.IntN(sessions)
+			to := (from + 1 + rnd.IntN(sessions-1)) % sessions
+			u, id := chat(n, from, to, body), storage.MessageID(n+1)<<4
+			u.Add(storage.PutRef{Ref: storage.Ref{Kind: storage.Unacked, Owner: benchSession(to), ID: id}}, storage.SessionIn{ID: benchSession(from), H: uint32(n)})
+			fresh[to] = append(fresh[to], id)
+			group = append(group, u)
+			n++
+		}
+		for _, err := range s.Commit(context.Background(), group) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		last = fresh
+	}
+}
+
+func benchSession(i int) string { return fmt.Sprintf("%064x", i) }
 
 // BenchmarkPage reads pages of 50 at random places of a list of 100,000.
 func BenchmarkPage(b *testing.B) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"sync"
+
+	"github.com/viaduct-xmpp/viaduct/core/journal"
 )
 
 // checkpointer copies the WAL into the database from a connection of its own, apart from the commits. It begins when WALSoft bytes have
@@ -13,6 +15,7 @@ type checkpointer struct {
 	s    *Store
 	c    *conn
 	page int64
+	some int64 // bytes that may have gathered since the last kick; the writer's
 
 	wake chan struct{}
 	quit chan struct{}
@@ -33,6 +36,25 @@ func startCheckpointer(ctx context.Context, s *Store, from *connector) (*checkpo
 	k := &checkpointer{s: s, c: c, page: integer(v), wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	go k.run()
 	return k, nil
+}
+
+// How many pages a commit and a unit may dirty, above what is usual: a body, two lists, a retry and a counter, and their pages above.
+const (
+	pagesPerCommit = 8
+	pagesPerUnit   = 8
+)
+
+// wrote counts what a commit may have put into the WAL and kicks when that is a quarter of what starts a checkpoint: a look costs as many locks
+// as a commit, and while little is written a commit is one message. The writer's lock is held.
+func (k *checkpointer) wrote(units []*journal.Unit) {
+	k.some += pagesPerCommit * k.page
+	for _, u := range units {
+		k.some += pagesPerUnit*k.page + int64(u.Size())
+	}
+	if k.some >= k.s.o.WALSoft/4 {
+		k.some = 0
+		k.kick()
+	}
 }
 
 // kick asks for a look at the WAL; it never blocks.

@@ -103,7 +103,7 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	if s := c.stmts[query]; s != nil {
 		return s, nil
 	}
-	s, err := c.dc.Prepare(query)
+	s, err := c.dc.Prepare(stable(query))
 	if err != nil {
 		return nil, fmt.Errorf("%w in %q", err, strings.Join(strings.Fields(query), " "))
 	}
@@ -113,6 +113,10 @@ func (c *conn) prepare(query string) (driver.Stmt, error) {
 	c.stmts[query] = s
 	return s, nil
 }
+
+// stable hides a bound limit from the planner. SQLite plans "LIMIT ?" by the value and compiles the statement anew whenever another one is bound
+// (sqlite3ExprIsInteger, as SQLITE_DBCONFIG_ENABLE_QPSG is off); to it an expression is just unknown.
+func stable(query string) string { return strings.ReplaceAll(query, "LIMIT ?", "LIMIT 0 + ?") }
 
 func (c *conn) bind(args []any) []driver.NamedValue {
 	c.args = c.args[:0]

@@ -78,6 +78,11 @@ func putRef(b *batch, op storage.PutRef) error {
 			return err
 		}
 	}
+	if len(b.isGone) > 0 && b.isGone[refKey{r.Kind, r.Owner, r.ID}] { // removed, and put again
+		if err := b.flushLists(); err != nil {
+			return err
+		}
+	}
 	b.refs[r.Kind] = append(b.refs[r.Kind], r)
 	if r.Kind == storage.Outbox || b.careful {
 		return b.flushRefs(r.Kind)
@@ -166,8 +171,52 @@ func (b *batch) replaceRef(r *storage.Ref) error {
 var deleteOne = perKind(`DELETE FROM %s WHERE owner = ? AND id = ? RETURNING coalesce(msg, id)`)
 var deleteThrough = perKind(`DELETE FROM %s WHERE owner = ? AND id <= ? RETURNING coalesce(msg, id)`)
 
+// deleteRef gathers a removal: a client acknowledges many messages at once, and many clients do.
 func deleteRef(b *batch, op storage.DeleteRef) error {
-	return b.removeRefs(op.Kind, op.Owner, deleteOne, op.ID)
+	if b.careful {
+		return b.removeRefs(op.Kind, op.Owner, deleteOne, op.ID)
+	}
+	if err := knownKind(op.Kind); err != nil {
+		return err
+	}
+	if key := (refKey{op.Kind, op.Owner, op.ID}); !b.isGone[key] {
+		b.isGone[key] = true
+		b.gone[op.Kind] = append(b.gone[op.Kind], key)
+	}
+	return nil
+}
+
+var deleteListed = perKind(`DELETE FROM %s WHERE (owner, id) IN (VALUES ` + repeated("(?, ?)") + `) RETURNING coalesce(msg, id)`)
+
+// flushGone removes the gathered references of a kind.
+func (b *batch) flushGone(k storage.RefKind) error {
+	if len(b.gone[k]) == 0 {
+		return nil
+	}
+	b.args = b.args[:0]
+	for _, key := range b.gone[k] {
+		delete(b.isGone, key)
+		owner, ok, err := b.ownerIfAny(key.owner)
+		if err != nil {
+			return err
+		}
+		if ok {
+			b.args = append(b.args, owner, int64(key.id))
+		}
+	}
+	clear(b.gone[k])
+	b.gone[k] = b.gone[k][:0]
+	for args := b.args; len(args) > 0; {
+		n, query := 2, deleteOne[k]
+		if len(args) >= 2*perStatement {
+			n, query = 2*perStatement, deleteListed[k]
+		}
+		if err := b.unrefer(query, args[:n]...); err != nil {
+			return err
+		}
+		args = args[n:]
+	}
+	return nil
 }
 
 func deleteRefs(b *batch, op storage.DeleteRefs) error {

@@ -78,7 +78,7 @@ func (s *Store) Commit(ctx context.Context, units []*journal.Unit) []error {
 		}
 	}
 	s.stats.commit(len(units), s.o.Clock().Sub(start), err)
-	s.check.kick()
+	s.check.wrote(units)
 	return errs
 }
 
