@@ -51,6 +51,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 		cancel() // a profile under way is broken off
 		err = errors.Join(err, stopProfiles(ended))
 	}()
+	defer p.tuneMemory()()
 	a, err := appliance.New(ctx, o)
 	if err != nil {
 		return err
