@@ -49,6 +49,8 @@ type ConnOptions struct {
 	// StanzaTimeout is for a stanza from its first byte to its last, as told by
 	// the feed function of ReadLoop.
 	StanzaTimeout time.Duration
+
+	workers *workers // of the Listeners; nil for a connection of its own
 }
 
 func (o ConnOptions) withDefaults() ConnOptions {
@@ -273,13 +275,30 @@ func (c *Conn) Done() <-chan struct{} { return c.closed }
 // in f ends the connection, not the server. Whoever does a TLS handshake should
 // go on in a new goroutine, whose stack is small.
 func (c *Conn) Go(f func()) bool {
+	if !c.enter() {
+		return false
+	}
+	go c.run(f)
+	return true
+}
+
+// goShort is Go for what ends soon: it may get a goroutine that has run before.
+func (c *Conn) goShort(f func()) bool {
+	if !c.enter() {
+		return false
+	}
+	c.opts.workers.start(c, f)
+	return true
+}
+
+// enter counts a goroutine; false if the last has ended.
+func (c *Conn) enter() bool {
 	for {
 		n := c.users.Load()
 		if n == 0 {
 			return false
 		}
 		if c.users.CompareAndSwap(n, n+1) {
-			go c.run(f)
 			return true
 		}
 	}
@@ -290,7 +309,7 @@ func (c *Conn) run(f func()) {
 	f()
 }
 
-// leave ends a goroutine of the connection; it must be deferred.
+// leave ends a goroutine's part in the connection; it must be deferred.
 func (c *Conn) leave() {
 	if r := recover(); r != nil {
 		c.opts.Log.Error("panic in a connection", "panic", r, "remote", c.RemoteIP(), "stack", string(debug.Stack()))

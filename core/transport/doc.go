@@ -14,8 +14,9 @@
 //
 // Goroutines: each listener has one, each connection one (its reader, started
 // anew after a TLS handshake so that its stack is small), and a second one only
-// while there is something to write. All are started through [Conn.Go] or by
-// [Listeners], which waits for them in Stop. A Conn that was dialled belongs to
+// while there is something to write; up to 256 of these wait for the next
+// connection that writes. All are started through [Conn.Go] or by [Listeners],
+// which waits for them in Stop. A Conn that was dialled belongs to
 // its caller.
 //
 // Specifications: RFC 6120 §5 (STARTTLS), XEP-0368 (direct TLS), RFC 8446 §5.1

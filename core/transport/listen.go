@@ -63,6 +63,7 @@ type Listeners struct {
 // NewListeners makes Listeners without any.
 func NewListeners(opts Options) *Listeners {
 	opts.ConnOptions = opts.withDefaults()
+	opts.workers = &workers{}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &Listeners{
 		opts: opts, ctx: ctx, cancel: cancel,
@@ -177,6 +178,7 @@ func (l *Listeners) Stop(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		l.group.Wait()
+		l.opts.workers.stop()
 		close(done)
 	}()
 	select {

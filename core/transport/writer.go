@@ -51,7 +51,7 @@ func (w *Writer) Wake() {
 				return
 			}
 		case w.state.CompareAndSwap(s, s|writing):
-			if !w.conn.Go(w.start) { // the connection has ended
+			if !w.conn.goShort(w.start) { // the connection has ended
 				w.finish()
 			}
 			return
