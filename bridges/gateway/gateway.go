@@ -60,6 +60,7 @@ type Module struct {
 	stop   sync.Mutex // guards stopped against work.Add
 	ended  bool
 
+	started  time.Time
 	stopping atomic.Bool    // no operation is begun any more
 	pumps    sync.WaitGroup // those under way
 }
@@ -121,6 +122,7 @@ func (m *Module) Register(r *module.Registrar) error {
 
 // Start implements module.Starter.
 func (m *Module) Start(ctx context.Context) error {
+	m.started = m.d.Clock.Now()
 	if err := m.loadKey(ctx); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type outbox struct {
 	again   bool // something was added meanwhile
 	paused  bool // until a time: resume is called then
 	flight  *flight
+	begun   bool          // an operation was sent since the start; only the pump uses it
 	kept    *result       // of an operation that is done, but could not be stored as that yet
 	pause   time.Duration // the next pause after a failure
 	sent    int           // operations delivered, refused, and the last error, since the start
@@ -118,6 +119,9 @@ func (o *outbox) step(ctx context.Context) (more bool) {
 
 // send gives one operation to the plugin and deals with the result.
 func (o *outbox) send(ctx context.Context, i *instance, head storage.Stored, n note) (more bool) {
+	if o.inherited(head) {
+		n.Sent, n.Attempt = true, max(1, n.Attempt)
+	}
 	f := &flight{id: opID(o.p.key, head.ID, ""), ref: head.Ref, note: n, prior: n.Prior}
 	if age := o.p.b.m.d.Clock.Now().Sub(head.Msg.Time()); age > o.p.b.m.o.Tune.MaxAge {
 		return o.refuse(ctx, f, &sdk.Error{Code: sdk.CodeExpired, Text: "the message could not be delivered for too long"}, head.Body) == nil
@@ -154,6 +158,14 @@ func (o *outbox) send(ctx context.Context, i *instance, head storage.Stored, n n
 	more = o.failed(ctx, f, err, head.Body)
 	o.land(f)
 	return more
+}
+
+// inherited tells whether an operation may have been given to the plugin by the server that ran before: the first of the list at the start. Where
+// the network is idempotent this is not stored (see mark), but networks forget their ids when they are killed, too.
+func (o *outbox) inherited(head storage.Stored) bool {
+	first := !o.begun
+	o.begun = true
+	return first && head.ID.Time().Before(o.p.b.m.started)
 }
 
 // outcome is the result of an operation, which may be there already. Only the pump uses o.kept.
