@@ -64,7 +64,11 @@ func (a *actor) invite(in *inbound, nodes []*xmlstream.Node) {
 			changes = append(changes, room.AffiliationChange{Target: who.Bare().String(), Affiliation: room.Member})
 		}
 	}
-	if err := a.welcomeMembers(in, o, changes); err != nil {
+	err = a.room.CheckPlace(len(changes))
+	if err == nil {
+		err = a.welcomeMembers(in, o, changes)
+	}
+	if err != nil {
 		a.refuse(in, err)
 		return
 	}

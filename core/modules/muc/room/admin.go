@@ -92,14 +92,33 @@ type AffiliationChange struct {
 	Reason      string
 }
 
+// Lists are kept in memory and stored: what one room's people can put there is bounded (attacks row 27).
+const (
+	maxEntries = 10000
+	maxReason  = 2048 // bytes
+)
+
+// CheckPlace tells whether the lists have room for so many more entries.
+func (r *Room) CheckPlace(more int) error {
+	if more > 0 && len(r.entries)+more > maxEntries {
+		return stanza.NewError(stanza.ResourceConstraint, "the lists of this room are full")
+	}
+	return nil
+}
+
 // CheckAffiliations decides on a request as a whole: if one change is refused, none is made (XEP-0045 §9.2).
 func (r *Room) CheckAffiliations(a Actor, changes []AffiliationChange) error {
-	owners := r.Owners()
+	owners, more := r.Owners(), 0
 	for i := range changes {
 		c := &changes[i]
 		old := None
 		if e, ok := r.entries[c.Target]; ok {
 			old = e.Affiliation
+		} else if c.Affiliation != None && !a.Service {
+			more++
+		}
+		if len(c.Reason) > maxReason && !a.Service {
+			return stanza.NewError(stanza.NotAcceptable, "the reason is too long")
 		}
 		if err := checkAffiliation(a, old, c); err != nil {
 			return err
@@ -114,7 +133,7 @@ func (r *Room) CheckAffiliations(a Actor, changes []AffiliationChange) error {
 	if owners == 0 && r.Owners() > 0 { // §10.4
 		return stanza.NewError(stanza.Conflict, "a room needs an owner")
 	}
-	return nil
+	return r.CheckPlace(more)
 }
 
 func btoi(b bool) int {

@@ -391,3 +391,31 @@ func TestSessions(t *testing.T) {
 		t.Error("she left twice")
 	}
 }
+
+// attacks row 27: the lists of a room do not grow without end.
+func TestListsAreBounded(t *testing.T) {
+	r := New(jid.MustParse("coven@rooms.example.org"), Config{}, []byte("0123456789abcdef0123456789abcdef"))
+	owner := Actor{Bare: jid.MustParse("o@x"), Affiliation: Owner}
+	r.SetEntry("o@x", Entry{Affiliation: Owner})
+	add := func(i int) []AffiliationChange {
+		return []AffiliationChange{{Target: fmt.Sprintf("u%d@x", i), Affiliation: Member}}
+	}
+	for i := range maxEntries - 1 {
+		if err := r.CheckPlace(1); err != nil {
+			t.Fatalf("entry %d: %v", i, err)
+		}
+		r.SetEntry(fmt.Sprintf("u%d@x", i), Entry{Affiliation: Member})
+	}
+	if r.CheckAffiliations(owner, add(maxEntries)) == nil {
+		t.Error("one entry too many")
+	}
+	if err := r.CheckAffiliations(Actor{Service: true}, add(maxEntries)); err != nil {
+		t.Errorf("the service: %v", err)
+	}
+	if err := r.CheckAffiliations(owner, []AffiliationChange{{Target: "u1@x", Affiliation: None}}); err != nil {
+		t.Errorf("one less: %v", err)
+	}
+	if r.CheckAffiliations(owner, []AffiliationChange{{Target: "u1@x", Affiliation: Outcast, Reason: strings.Repeat("r", maxReason+1)}}) == nil {
+		t.Error("a reason without end")
+	}
+}
