@@ -53,8 +53,8 @@ func start(t testing.TB, extra string, users ...string) *world {
 	site.Run(t, password+"\n", "user", "add", "admin@"+Domain, "--admin", "--password-file", "-")
 	w := &world{site.Serve(t), t}
 	t.Cleanup(func() {
-		if log := w.Log(); strings.Contains(log, "panic") {
-			t.Errorf("the server panicked:\n%s", log)
+		if log := w.Log(); strings.Contains(log, "panic") || strings.Contains(log, "DATA RACE") {
+			t.Errorf("the server panicked, or a binary with the race detector found something:\n%s", log)
 		}
 	})
 	for _, u := range users {
