@@ -18,6 +18,7 @@ REPS=${REPS:-3}
 USERS=${USERS:-10000}
 ROSTERS=${ROSTERS:-500} # people with a roster, for the scenario presence; 0: without it
 MODES=${MODES:-nomam mam mamsql}
+IDLE=${IDLE:-2000} # idle sessions in each round; 0: none
 ROUNDS=${ROUNDS:-10}
 SEC=${SEC:-8} # length of one measurement of a steady load, in seconds
 OUT=${OUT:-$BENCH_DIR/results/$(date -u +%Y%m%d-%H%M%S).jsonl}
@@ -152,7 +153,7 @@ run)
 		for mode in $MODES; do
 			for target; do [ "$target" = limit ] || steady "$target" "$mode"; done
 		done
-		for target; do [ "$target" = limit ] || idle "$target" 2000 20s; done
+		for target; do [ "$target" = limit ] || [ "$IDLE" = 0 ] || idle "$target" "$IDLE" 20s; done
 		for target; do [ "$target" != limit ] || limit small; done
 	done
 	"$X" report "$OUT" | tee "${OUT%.jsonl}.md"
