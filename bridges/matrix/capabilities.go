@@ -44,7 +44,7 @@ func addresses() sdk.AddressShape {
 func capabilities(encrypted bool) sdk.Capabilities {
 	both := sdk.DirectionCapability{In: sdk.LevelFull, Out: sdk.LevelFull}
 	c := sdk.Capabilities{
-		Text: sdk.TextCapability{MaxLength: 8 * maxTextBytes, Unit: sdk.UnitBytes, MaxParts: 8, Formatting: []richtext.Kind{
+		Text: sdk.TextCapability{MaxLength: 4 * maxTextBytes, Unit: sdk.UnitBytes, MaxParts: 4, Formatting: []richtext.Kind{
 			richtext.KindParagraph, richtext.KindQuote, richtext.KindCodeBlock, richtext.KindList, richtext.KindHeading,
 			richtext.KindLineBreak, richtext.KindBold, richtext.KindItalic, richtext.KindUnderline, richtext.KindStrike,
 			richtext.KindCode, richtext.KindLink, richtext.KindSpoiler, richtext.KindMention, richtext.KindEmoji,

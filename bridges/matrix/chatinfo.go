@@ -11,6 +11,7 @@ import (
 	"maunium.net/go/mautrix/id"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/matrix/matrixfmt"
+	"github.com/viaduct-xmpp/viaduct/bridges/matrix/matrixid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -89,6 +90,9 @@ func (c *Connector) JoinPortal(ctx context.Context, req sdk.JoinRequest) (sdk.Ch
 		return sdk.ChatInfo{}, err
 	}
 	name := id.RoomID(req.Portal.Room)
+	if t, err := matrixid.Parse(string(name)); err != nil || t.Kind != matrixid.KindRoom {
+		return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeNotFound, "%s is no Matrix room", name)
+	}
 	via := req.Via
 	if len(via) == 0 {
 		via = c.viaOf(ctx, name)

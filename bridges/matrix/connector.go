@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"maunium.net/go/mautrix/appservice"
@@ -47,6 +48,7 @@ type Connector struct {
 	ephemeral atomic.Int32 // an ephemeralWay
 	noShow    atomic.Bool  // the homeserver takes no presence
 	trouble   atomic.Bool  // what was reported last
+	looked    atomic.Int64 // Unix time of the last look at all rooms
 	kick      chan struct{}
 	errands   chan func(context.Context) // bounded; what does not fit is dropped
 
@@ -121,12 +123,17 @@ func (c *Connector) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 	c.ghosts = newGhostBook()
 	c.rooms = newRoomBook(r)
 	c.server = newPushServer(c)
+	for _, m := range r.Cursors {
+		if at, err := time.Parse(time.RFC3339, string(m.Cursor)); err == nil && m.Portal.Room == "" {
+			c.looked.Store(at.Unix())
+		}
+	}
 	ctx, c.stop = context.WithCancel(ctx)
 
 	var listener net.Listener
 	if c.conf.Listen != "" {
 		var err error
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.conf.Listen); err != nil {
+		if listener, err = listen(ctx, c.conf.Listen); err != nil {
 			c.stop()
 			return sdk.Refuse(sdk.CodeInvalid, "matrix: listen: %v (choose another `listen`, and the same in `url` and the registration)", err)
 		}
@@ -149,6 +156,27 @@ func (c *Connector) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 		go c.run(ctx)
 	}
 	return nil
+}
+
+// listen gives an instance that is just ending a moment to leave the port.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	patience := time.NewTimer(time.Second)
+	defer patience.Stop()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+			return l, err
+		}
+		select {
+		case <-again.C:
+		case <-patience.C:
+			return nil, err
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // connect learns who we are, and makes sure that the bot exists.
@@ -231,6 +259,7 @@ func (c *Connector) report(ctx context.Context, state sdk.LoginState, cause erro
 		e := sdk.AsError(cause)
 		s.Code, s.Text = e.Code, e.Text
 		c.log.Warn("homeserver in trouble", "error", cause)
+		c.rooms.suspectAll()
 	}
 	if err := c.host.LoginChanged(ctx, s); err != nil {
 		c.log.Debug("state not reported", "error", err)

@@ -24,10 +24,11 @@ func (c *Connector) CreateDM(ctx context.Context, req sdk.CreateDMRequest) (sdk.
 	}
 	users := make([]id.UserID, len(req.Users))
 	for i, u := range req.Users {
-		users[i] = id.UserID(u)
-		if _, _, err := users[i].Parse(); err != nil || c.ours(users[i]) {
+		user, err := matrixUser(u)
+		if err != nil || c.ours(user) {
 			return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeInvalid, "%s is nobody of Matrix", u)
 		}
+		users[i] = user
 	}
 	g, err := c.ghostOf(ctx, req.For)
 	if err != nil {

@@ -54,6 +54,13 @@ func (t *translation) member() []sdk.Event {
 	if self := t.c.self.Load(); self != nil && user == self.bot {
 		return t.botMember(change, short(m.Reason, 500))
 	}
+	if ours && change == sdk.MembershipInvite && who.Person == "" && who.Address != "" {
+		// Somebody who was never here: the host knows whether she may be.
+		sender, err := t.c.host.LookupPerson(t.ctx, sdk.PersonQuery{Address: who.Address, By: t.head.Actor})
+		if err == nil {
+			who.Person = sender.Person
+		}
+	}
 	out := &sdk.Membership{EventHeader: t.head, Member: who, Change: change, Reason: short(m.Reason, 500), Direct: m.IsDirect}
 	switch change {
 	case sdk.MembershipJoin, sdk.MembershipInvite, sdk.MembershipKnock:

@@ -46,11 +46,11 @@ func TestWhatWasNeverPushed(t *testing.T) {
 	s.push(200)
 	s.await(room, []string{"one", "three"})
 
-	// The next look finds the hole; what comes late is sorted in by its time.
+	// The next look finds the hole; what comes late is shown all the same.
 	s.clock.ring(t)
 	s.await(room, []string{"one", "three", "two, lost"})
 	late := eventOf(s.h, "two", func(m *sdk.Message) bool { return m.Content.Body.Plain() == "two, lost" })
-	if !late.History {
+	if late.History {
 		t.Errorf("%+v", late)
 	}
 
@@ -148,4 +148,51 @@ func TestKickedBot(t *testing.T) {
 	s.stop()
 	s.start()
 	s.settled() // a room that cannot be read any more stops nothing
+}
+
+// A homeserver without pushes of its own for it: the bot's sync finds an invitation.
+func TestInvitationBySync(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{NoPing: true})
+	room := s.hs.CreateRoom(alice, "Cellar")
+	s.hs.Member(room, alice, botID, "invite")
+	s.hs.Lose()
+	s.start()
+	eventOf(s.h, "the room", func(o *sdk.PortalOpened) bool { return string(o.Portal.Room) == room })
+	if s.hs.Membership(room, botID) != "join" {
+		t.Error("the bot did not follow")
+	}
+}
+
+// A room that the homeserver always fails to read stops neither the others nor what
+// is pushed.
+func TestUnreadableRoom(t *testing.T) {
+	s := newStage(t)
+	bad, _ := s.room("Bad")
+	good, _ := s.room("Good")
+	s.stop()
+	s.hs.Fail(matrixtest.Fault{Path: bad + "/messages", Times: -1, Handle: answers(500, "application/json", `{"errcode":"M_UNKNOWN"}`)})
+	s.hs.Say(good, alice, "missed")
+	s.hs.Lose()
+	s.start()
+	s.await(good, []string{"missed"})
+	s.hs.Say(bad, alice, "pushed")
+	for i := 0; s.hs.Push(t.Context(), s.url) != 200; i++ {
+		if i > patienceWithRooms {
+			t.Fatal("one bad room stops all pushes")
+		}
+	}
+	s.await(bad, []string{"pushed"})
+}
+
+// A single event that cannot be decoded hides nothing else.
+func TestPoisonedPage(t *testing.T) {
+	s := newStage(t)
+	room, _ := s.room("Lobby")
+	s.stop()
+	s.hs.Say(room, alice, "before")
+	s.hs.Poison(room)
+	s.hs.Say(room, alice, "after")
+	s.hs.Lose()
+	s.start()
+	s.await(room, []string{"before", "after"})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
-// FetchHistory implements sdk.HistorySource. Cursors are the homeserver's own
+// FetchHistory implements sdk.HistorySource: what was said, not who came and went. Cursors are the homeserver's own
 // pagination tokens; a portal's cursor (an event id) works as well.
 func (c *Connector) FetchHistory(ctx context.Context, req sdk.HistoryRequest) (sdk.HistoryPage, error) {
 	r := c.rooms.get(id.RoomID(req.Portal.Room))
@@ -60,6 +60,9 @@ func (c *Connector) FetchHistory(ctx context.Context, req sdk.HistoryRequest) (s
 			if dir == mautrix.DirectionBackward {
 				out.Older = ""
 			}
+			continue
+		}
+		if ev.StateKey != nil {
 			continue
 		}
 		for _, e := range c.translate(ctx, ev) {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"maunium.net/go/mautrix"
 	"maunium.net/go/mautrix/event"
@@ -25,7 +24,7 @@ func (c *Connector) React(ctx context.Context, op *sdk.SetReactions) (sdk.Delive
 		return sdk.Delivered{}, sdk.Refuse(sdk.CodeNotFound, "the message is not known on Matrix")
 	}
 	var done sdk.Delivered
-	err := c.inRoom(ctx, op.Sender, op.Portal, "cannot react", func(ctx context.Context, api *mautrix.Client, r *room) error {
+	err := c.inRoom(ctx, &op.OpHeader, "cannot react", func(ctx context.Context, api *mautrix.Client, r *room) error {
 		done.Parts = nil
 		for i, e := range op.Removed {
 			if err := c.unreact(ctx, api, r, target, emojiKey(e), fmt.Sprintf("%s.u%d", op.ID, i)); err != nil {
@@ -143,6 +142,9 @@ func (c *Connector) SetTopic(ctx context.Context, op *sdk.SetTopic) (sdk.Deliver
 
 // EditRoom implements sdk.RoomEditor.
 func (c *Connector) EditRoom(ctx context.Context, op *sdk.EditRoom) (sdk.Delivered, error) {
+	if err := checkHeader(&op.OpHeader); err != nil {
+		return sdk.Delivered{}, err
+	}
 	if op.Name != nil {
 		if d, err := c.setState(ctx, &op.OpHeader, event.StateRoomName, map[string]any{"name": *op.Name}, "cannot rename the room"); err != nil || op.Avatar == nil {
 			return d, err
@@ -171,7 +173,7 @@ func (c *Connector) EditRoom(ctx context.Context, op *sdk.EditRoom) (sdk.Deliver
 func (c *Connector) setState(ctx context.Context, h *sdk.OpHeader, kind event.Type, content map[string]any, what string) (sdk.Delivered, error) {
 	content[opField] = string(h.ID)
 	var done sdk.Delivered
-	err := c.inRoom(ctx, h.Sender, h.Portal, what, func(ctx context.Context, api *mautrix.Client, r *room) error {
+	err := c.inRoom(ctx, h, what, func(ctx context.Context, api *mautrix.Client, r *room) error {
 		resp, err := api.SendStateEvent(ctx, r.id, kind, "", content)
 		if errcode(err) == "M_FORBIDDEN" {
 			if helper, helperErr := c.reader(ctx, r); helperErr == nil {
@@ -191,6 +193,9 @@ func (c *Connector) setState(ctx context.Context, h *sdk.OpHeader, kind event.Ty
 
 // JoinGhost implements sdk.GhostMover.
 func (c *Connector) JoinGhost(ctx context.Context, op *sdk.JoinGhost) (sdk.Delivered, error) {
+	if err := checkHeader(&op.OpHeader); err != nil {
+		return sdk.Delivered{}, err
+	}
 	g, err := c.ghostOf(ctx, op.Sender)
 	if err != nil {
 		return sdk.Delivered{}, err
@@ -201,6 +206,9 @@ func (c *Connector) JoinGhost(ctx context.Context, op *sdk.JoinGhost) (sdk.Deliv
 
 // LeaveGhost implements sdk.GhostMover.
 func (c *Connector) LeaveGhost(ctx context.Context, op *sdk.LeaveGhost) (sdk.Delivered, error) {
+	if err := checkHeader(&op.OpHeader); err != nil {
+		return sdk.Delivered{}, err
+	}
 	names, err := c.nameOf(op.Sender)
 	if err != nil {
 		return sdk.Delivered{}, err
@@ -256,149 +264,4 @@ func (c *Connector) retire(ctx context.Context, s sdk.Sender) error {
 		}
 	}
 	return nil
-}
-
-// Invite implements sdk.Inviter.
-func (c *Connector) Invite(ctx context.Context, op *sdk.InviteUser) (sdk.Delivered, error) {
-	user := id.UserID(op.User)
-	return sdk.Delivered{}, c.withHelp(ctx, &op.OpHeader, "cannot invite", func(ctx context.Context, api *mautrix.Client, r *room) error {
-		_, err := api.InviteUser(ctx, r.id, &mautrix.ReqInviteUser{UserID: user, Reason: op.Reason})
-		return err
-	})
-}
-
-// Moderate implements sdk.Moderator.
-func (c *Connector) Moderate(ctx context.Context, op *sdk.Moderate) (sdk.Delivered, error) {
-	user := id.UserID(op.User)
-	actions := map[sdk.ModerateAction]func(ctx context.Context, api *mautrix.Client, r *room) error{
-		sdk.ModerateKick: func(ctx context.Context, api *mautrix.Client, r *room) error {
-			_, err := api.KickUser(ctx, r.id, &mautrix.ReqKickUser{UserID: user, Reason: op.Reason})
-			return err
-		},
-		sdk.ModerateBan: func(ctx context.Context, api *mautrix.Client, r *room) error {
-			_, err := api.BanUser(ctx, r.id, &mautrix.ReqBanUser{UserID: user, Reason: op.Reason})
-			return err
-		},
-		sdk.ModerateUnban: func(ctx context.Context, api *mautrix.Client, r *room) error {
-			_, err := api.UnbanUser(ctx, r.id, &mautrix.ReqUnbanUser{UserID: user, Reason: op.Reason})
-			return err
-		},
-		sdk.ModerateRole: func(ctx context.Context, api *mautrix.Client, r *room) error {
-			return c.setRole(ctx, api, r, user, op.Role)
-		},
-	}
-	act, ok := actions[op.Action]
-	if !ok {
-		return sdk.Delivered{}, sdk.Unsupported("this kind of moderation")
-	}
-	return sdk.Delivered{}, c.withHelp(ctx, &op.OpHeader, "no right to do that on Matrix", act)
-}
-
-// withHelp acts as the sender, and as the bot where she has no right to.
-func (c *Connector) withHelp(ctx context.Context, h *sdk.OpHeader, what string, act func(ctx context.Context, api *mautrix.Client, r *room) error) error {
-	return c.inRoom(ctx, h.Sender, h.Portal, what, func(ctx context.Context, api *mautrix.Client, r *room) error {
-		err := act(ctx, api, r)
-		if errcode(err) != "M_FORBIDDEN" {
-			return err
-		}
-		helper, helperErr := c.reader(ctx, r)
-		if helperErr != nil || act(ctx, helper, r) != nil {
-			return err
-		}
-		return nil
-	})
-}
-
-func (c *Connector) setRole(ctx context.Context, api *mautrix.Client, r *room, user id.UserID, role sdk.Role) error {
-	var levels map[string]any
-	if err := api.StateEvent(ctx, r.id, event.StatePowerLevels, "", &levels); err != nil {
-		return err
-	}
-	users, _ := levels["users"].(map[string]any)
-	if users == nil {
-		users = map[string]any{}
-	}
-	users[string(user)] = levelOf(role)
-	levels["users"] = users
-	_, err := api.SendStateEvent(ctx, r.id, event.StatePowerLevels, "", levels)
-	return err
-}
-
-// Typing implements sdk.Typist.
-func (c *Connector) Typing(ctx context.Context, s *sdk.Typing) error {
-	user, r, err := c.present(s.Sender, s.Portal)
-	if err != nil || user == "" {
-		return err
-	}
-	ctx, cancel := c.hs.limited(ctx)
-	defer cancel()
-	expires := s.Expires
-	if expires <= 0 {
-		expires = 30 * time.Second
-	}
-	_, err = c.hs.as(user).UserTyping(ctx, r.id, s.Active, min(expires, 2*time.Minute))
-	return explain("typing", err)
-}
-
-// MarkRead implements sdk.Reader.
-func (c *Connector) MarkRead(ctx context.Context, s *sdk.ReadState) error {
-	user, r, err := c.present(s.Sender, s.Portal)
-	upTo := firstID(s.UpTo)
-	if err != nil || user == "" || upTo == "" {
-		return err
-	}
-	ctx, cancel := c.hs.limited(ctx)
-	defer cancel()
-	return explain("receipt", c.hs.as(user).SendReceipt(ctx, r.id, id.EventID(upTo), event.ReceiptTypeRead, struct{}{}))
-}
-
-// present is the sender's ghost if she is in the room; signals make nobody join.
-func (c *Connector) present(s *sdk.Sender, key sdk.PortalKey) (id.UserID, *room, error) {
-	if s == nil {
-		return "", nil, nil
-	}
-	names, err := c.nameOf(*s)
-	if err != nil {
-		return "", nil, err
-	}
-	r := c.rooms.get(id.RoomID(key.Room))
-	if in, _ := r.isJoined(id.UserID(names.UserID)); !in {
-		return "", r, nil
-	}
-	return id.UserID(names.UserID), r, nil
-}
-
-// Presence implements sdk.Presencer. Many homeservers take none: then it stops.
-func (c *Connector) Presence(ctx context.Context, s *sdk.Presence) error {
-	if s.Sender == nil || !c.conf.Presence || c.noShow.Load() {
-		return nil
-	}
-	names, err := c.nameOf(*s.Sender)
-	if err != nil {
-		return err
-	}
-	g := c.ghosts.get(names)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if err := c.load(ctx, g); err != nil || !g.registered {
-		return err // nobody who never was on Matrix is shown there
-	}
-	show := shown{presence: presenceOf(s.Show), status: short(s.Status, 250)}
-	if show == g.show {
-		return nil
-	}
-	ctx, cancel := c.hs.limited(ctx)
-	defer cancel()
-	err = c.hs.as(g.id()).SetPresence(ctx, mautrix.ReqPresence{Presence: show.presence, StatusMsg: show.status})
-	var h mautrix.HTTPError
-	if errors.As(err, &h) && (h.IsStatus(http.StatusForbidden) || h.IsStatus(http.StatusNotFound) || h.IsStatus(http.StatusMethodNotAllowed)) {
-		if !c.noShow.Swap(true) {
-			c.log.Info("the homeserver takes no presence; none is sent from now on", "error", err)
-		}
-		return nil
-	}
-	if err == nil {
-		g.show = show
-	}
-	return explain("presence", err)
 }

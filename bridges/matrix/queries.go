@@ -172,14 +172,10 @@ func (c *Connector) acceptInvite(ctx context.Context, r *room, invited, by id.Us
 	ev := &sdk.PortalOpened{EventHeader: sdk.EventHeader{Actor: sdk.Party{User: sdk.RemoteUserID(by)}}}
 	if ghost {
 		who, _ := c.party(ctx, invited)
-		sender, err := c.host.LookupPerson(ctx, sdk.PersonQuery{Address: who.Address, By: sdk.Party{User: sdk.RemoteUserID(by)}})
-		if err != nil {
-			if e := sdk.AsError(err); !e.Temporary || errors.Is(err, sdk.ErrNotFound) {
+		if err := c.mayMeet(ctx, who, by); err != nil {
+			if e := sdk.AsError(err); !e.Temporary {
 				return c.leave(ctx, r, invited, firstOf(e.Text, "this person cannot be written to"))
 			}
-			return err
-		}
-		if _, err := c.ghostOf(ctx, sender); err != nil {
 			return err
 		}
 		ev.With = []sdk.Party{who, {User: sdk.RemoteUserID(by)}}
@@ -195,6 +191,19 @@ func (c *Connector) acceptInvite(ctx context.Context, r *room, invited, by id.Us
 		}
 	}
 	return c.opened(ctx, r, invited, ev)
+}
+
+// mayMeet asks the host for somebody who never was on Matrix, and makes her ghost.
+// Who acted here already is known to the host.
+func (c *Connector) mayMeet(ctx context.Context, who sdk.Party, by id.UserID) error {
+	if who.Person != "" {
+		return nil
+	}
+	sender, err := c.host.LookupPerson(ctx, sdk.PersonQuery{Address: who.Address, By: sdk.Party{User: sdk.RemoteUserID(by)}})
+	if err == nil {
+		_, err = c.ghostOf(ctx, sender)
+	}
+	return err
 }
 
 func (r *room) isPortal(ctx context.Context) bool {

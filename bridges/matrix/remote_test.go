@@ -85,7 +85,7 @@ func TestAnswerLost(t *testing.T) {
 	}
 
 	// Of a message in parts only what is missing is sent.
-	long := s.send(key, strings.Repeat("word ", 8000))
+	long := s.send(key, strings.Repeat("word ", 16000))
 	s.hs.Fail(matrixtest.Fault{Path: "/send/m.room.message/" + mark(long.ID, "1"), Times: 1, Handle: answers(500, "text/plain", "")})
 	if _, err := s.do(long); err == nil || !err.Temporary {
 		t.Fatalf("%v", err)
@@ -93,7 +93,7 @@ func TestAnswerLost(t *testing.T) {
 	s.hs.Forget()
 	long.Attempt = 2
 	d := s.must(long)
-	if got := s.hs.Texts(room, juliet)[3:]; len(got) != len(d.Parts) || len(got) < 3 || strings.Join(strings.Fields(strings.Join(got, " ")), " ") != strings.TrimSpace(strings.Repeat("word ", 8000)) {
+	if got := s.hs.Texts(room, juliet)[3:]; len(got) != len(d.Parts) || len(got) < 3 || strings.Join(strings.Fields(strings.Join(got, " ")), " ") != strings.TrimSpace(strings.Repeat("word ", 16000)) {
 		t.Errorf("%d texts for %d parts", len(got), len(d.Parts))
 	}
 }

@@ -13,7 +13,7 @@ import (
 func (c *Connector) Resolve(ctx context.Context, req sdk.ResolveRequest) (sdk.Target, error) {
 	t, err := matrixid.Parse(req.Text)
 	if err != nil {
-		return sdk.Target{}, sdk.Refuse(sdk.CodeInvalid, "a Matrix id is needed: @user:server, #alias:server, !room:server or a link")
+		return sdk.Target{}, sdk.Refuse(sdk.CodeNotFound, "a Matrix id is needed: @user:server, #alias:server, !room:server or a link")
 	}
 	if t.Kind == matrixid.KindUser {
 		if req.Want == sdk.TargetRoom {

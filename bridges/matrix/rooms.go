@@ -2,7 +2,9 @@ package matrix
 
 import (
 	"context"
-	"hash/maphash"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,14 +12,14 @@ import (
 	"maunium.net/go/mautrix/event"
 	"maunium.net/go/mautrix/id"
 
+	"github.com/viaduct-xmpp/viaduct/bridges/matrix/matrixid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
 // roomBook holds what is known of rooms in this run.
 type roomBook struct {
-	seed maphash.Seed
-	mu   sync.Mutex
-	all  map[id.RoomID]*room
+	mu  sync.Mutex
+	all map[id.RoomID]*room
 }
 
 // room is one room. lane is held by whoever delivers its events, so that what was
@@ -29,12 +31,15 @@ type room struct {
 	// Guarded by lane.
 	portal   bool       // the host keeps a cursor for it
 	verified id.EventID // everything up to it was delivered
+	before   []string   // events in front of it that were there: see shortHash
 	checked  bool       // read back since the start
 	known    recent     // delivered lately
+	since    []uint64   // delivered since verified, by their brief names
 	failures int        // to be read, in a row
 
 	mu       sync.Mutex
 	active   bool               // something happened since it was last read back
+	suspect  bool               // the homeserver was in trouble: before the next push it is read back
 	joined   map[id.UserID]bool // of our users; absent: not known
 	reader   id.UserID          // who reads the room: the bot if ""
 	recalled bool               // reader is what the host keeps
@@ -45,14 +50,18 @@ type room struct {
 }
 
 func newRoomBook(r sdk.Resume) *roomBook {
-	b := &roomBook{seed: maphash.MakeSeed(), all: map[id.RoomID]*room{}}
+	b := &roomBook{all: map[id.RoomID]*room{}}
 	for _, p := range r.Portals {
 		b.get(id.RoomID(p.Room)).portal = true
 	}
 	for _, m := range r.Cursors {
 		if m.Portal.Room != "" {
 			known := b.get(id.RoomID(m.Portal.Room))
-			known.portal, known.verified = true, id.EventID(m.Cursor)
+			known.portal = true
+			known.verified, known.before, known.since = readCursor(m.Cursor)
+			for _, h := range known.since {
+				known.known.add(h)
+			}
 		}
 	}
 	return b
@@ -63,16 +72,14 @@ func (b *roomBook) get(room id.RoomID) *room {
 	defer b.mu.Unlock()
 	r, ok := b.all[room]
 	if !ok {
-		r = newRoom(room, b.seed)
+		r = newRoom(room)
 		b.all[room] = r
 	}
 	return r
 }
 
-func newRoom(name id.RoomID, seed maphash.Seed) *room {
-	r := &room{id: name, lane: make(chan struct{}, 1), joined: map[id.UserID]bool{}, typing: map[id.UserID]bool{}}
-	r.known.seed = seed
-	return r
+func newRoom(name id.RoomID) *room {
+	return &room{id: name, lane: make(chan struct{}, 1), joined: map[id.UserID]bool{}, typing: map[id.UserID]bool{}}
 }
 
 func (b *roomBook) list() []*room {
@@ -101,6 +108,25 @@ func (r *room) stir() {
 	r.mu.Lock()
 	r.active = true
 	r.mu.Unlock()
+}
+
+// suspectAll is called when the homeserver is in trouble: it may be killed, and
+// then lacks in its queue what it had accepted.
+func (b *roomBook) suspectAll() {
+	for _, r := range b.list() {
+		r.mu.Lock()
+		r.suspect = true
+		r.mu.Unlock()
+	}
+}
+
+// suspected forgets a suspicion, and says whether there was one.
+func (r *room) suspected() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	was := r.suspect
+	r.suspect = false
+	return was
 }
 
 // settle forgets that something happened, and says whether it had.
@@ -134,7 +160,6 @@ func (r *room) isJoined(user id.UserID) (in, known bool) {
 // recent remembers the last events that were delivered, so that what is read back
 // need not be delivered again. The host recognises the rest.
 type recent struct {
-	seed maphash.Seed
 	ring []uint64
 	next int
 	set  map[uint64]struct{}
@@ -142,8 +167,13 @@ type recent struct {
 
 const recentEvents = 512
 
-func (k *recent) add(ev id.EventID) {
-	h := maphash.String(k.seed, string(ev))
+// brief is a short stable name of an event.
+func brief(ev id.EventID) uint64 {
+	sum := sha256.Sum256([]byte(ev))
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+func (k *recent) add(h uint64) {
 	if k.set == nil {
 		k.set = make(map[uint64]struct{}, recentEvents)
 	}
@@ -161,8 +191,17 @@ func (k *recent) add(ev id.EventID) {
 }
 
 func (k *recent) has(ev id.EventID) bool {
-	_, ok := k.set[maphash.String(k.seed, string(ev))]
+	_, ok := k.set[brief(ev)]
 	return ok
+}
+
+// sinceEvents bounds the third part of a cursor, which must stay below sdk.MaxCursor.
+const sinceEvents = 256
+
+// cursor is the room's cursor after more events; the lane is held.
+func (r *room) cursor(more []uint64) sdk.CursorMark {
+	since := slices.Concat(r.since, more)
+	return cursorMark(r.id, r.verified, r.before, since[max(0, len(since)-sinceEvents):])
 }
 
 // reader gives the API as somebody who is in the room and can read it: usually the
@@ -235,12 +274,15 @@ func (c *Connector) inviteAs(ctx context.Context, r *room, user id.UserID) error
 
 // inRoom acts as a ghost in a room: if the homeserver refuses although she was
 // thought to be there, she is registered and joined anew, once.
-func (c *Connector) inRoom(ctx context.Context, s sdk.Sender, key sdk.PortalKey, what string, act func(ctx context.Context, api *mautrix.Client, r *room) error) error {
-	g, err := c.ghostOf(ctx, s)
+func (c *Connector) inRoom(ctx context.Context, h *sdk.OpHeader, what string, act func(ctx context.Context, api *mautrix.Client, r *room) error) error {
+	if err := checkHeader(h); err != nil {
+		return err
+	}
+	g, err := c.ghostOf(ctx, h.Sender)
 	if err != nil {
 		return err
 	}
-	r := c.rooms.get(id.RoomID(key.Room))
+	r := c.rooms.get(id.RoomID(h.Portal.Room))
 	via := c.viaOf(ctx, r.id)
 	_, before := r.isJoined(g.id())
 	if err := c.enter(ctx, r, g.id(), via); err != nil {
@@ -266,6 +308,18 @@ func (c *Connector) inRoom(ctx context.Context, s sdk.Sender, key sdk.PortalKey,
 	r.stir()
 	c.heard(!unanswered(err))
 	return explain(what, err)
+}
+
+// checkHeader refuses what cannot be meant for this bridge: nobody has an account of
+// her own with it, and rooms are Matrix rooms.
+func checkHeader(h *sdk.OpHeader) error {
+	if h.Login != "" || h.Portal.Login != "" {
+		return sdk.Unsupported("acting with an own Matrix account")
+	}
+	if t, err := matrixid.Parse(string(h.Portal.Room)); err != nil || t.Kind != matrixid.KindRoom {
+		return sdk.Refuse(sdk.CodeNotFound, "%s is no Matrix room", h.Portal.Room)
+	}
+	return nil
 }
 
 // viaKey is where the host keeps the servers through which a room is reached.

@@ -2,7 +2,11 @@ package matrix
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"maunium.net/go/mautrix"
@@ -41,7 +45,7 @@ func mark(op sdk.OpID, part sdk.PartID) string {
 
 // Send implements sdk.Bridge.
 func (c *Connector) Send(ctx context.Context, op *sdk.SendMessage) (sdk.Delivered, error) {
-	if err := c.refuseEncrypted(op.Portal); err != nil {
+	if err := c.writable(&op.OpHeader); err != nil {
 		return sdk.Delivered{}, err
 	}
 	events, err := c.compose(op.ID, op.Content)
@@ -59,7 +63,7 @@ func (c *Connector) sendAll(ctx context.Context, h *sdk.OpHeader, events []outgo
 	for _, p := range h.Prior {
 		prior[p.ID] = p
 	}
-	err := c.inRoom(ctx, h.Sender, h.Portal, "cannot write here", func(ctx context.Context, api *mautrix.Client, r *room) error {
+	err := c.inRoom(ctx, h, "cannot write here", func(ctx context.Context, api *mautrix.Client, r *room) error {
 		done.Parts = nil
 		if h.Doubt || h.Attempt > 1 {
 			if err := c.findPrior(ctx, api, r, h, prior); err != nil {
@@ -103,6 +107,9 @@ func (c *Connector) sendOne(ctx context.Context, api *mautrix.Client, r *room, h
 // findPrior looks for what an earlier attempt left in the room: homeservers keep
 // transaction ids in memory only, and forget them when they are killed.
 func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room, h *sdk.OpHeader, prior map[sdk.PartID]sdk.Part) error {
+	if err := c.catchUp(ctx, api, r); err != nil {
+		return err
+	}
 	since := h.Time.Add(-10 * time.Minute)
 	from := ""
 	for range 10 {
@@ -122,9 +129,39 @@ func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room,
 		if page.End == "" || page.End == from {
 			return nil
 		}
-		from = page.End
+		from = nextPage(page.End)
 	}
 	return nil
+}
+
+// barrier is an event without a meaning, which clients do not show.
+var barrier = event.Type{Type: "fi.viaduct.barrier", Class: event.MessageEventType}
+
+// catchUp returns when the room shows whatever an earlier attempt of this ghost
+// sent: its request may still be worked on although nobody waits for the answer,
+// and the part of the homeserver that shows rooms may lag behind the one that
+// takes events (Dendrite). Events of one ghost in a room are taken in order, so
+// that when a new one is shown, all are.
+func (c *Connector) catchUp(ctx context.Context, api *mautrix.Client, r *room) error {
+	resp, err := api.SendMessageEvent(ctx, r.id, barrier, map[string]any{}, mautrix.ReqSendEvent{TransactionID: token()[:26]})
+	if err != nil {
+		return err
+	}
+	for range 40 {
+		page, err := c.messages(ctx, api, r.id, "", mautrix.DirectionBackward, readPage)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(page.Events, func(ev *event.Event) bool { return ev.ID == resp.EventID }) {
+			return nil
+		}
+		select {
+		case <-c.opt.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return sdk.RetryAfter(0, errors.New("the homeserver does not show yet what was written"))
 }
 
 // compose makes the events of a message: its text, in as many parts as it needs,
@@ -137,7 +174,11 @@ func (c *Connector) compose(op sdk.OpID, content sdk.Content) ([]outgoing, error
 	var out []outgoing
 	caption := len(content.Attachments) == 1 && !body.Empty() && richtext.PlainBytes(body) < 1024
 	if !body.Empty() && !caption {
-		for i, part := range richtext.Split(body, maxTextBytes, richtext.PlainBytes) {
+		parts := richtext.Split(body, maxTextBytes, richtext.PlainBytes)
+		if len(parts) > 1 && fits(c.text(content.Kind, body)) {
+			parts = []richtext.Document{body}
+		}
+		for i, part := range parts {
 			ev := outgoing{kind: event.EventMessage, content: c.text(content.Kind, part)}
 			if i > 0 {
 				ev.part = sdk.PartID(fmt.Sprint(i))
@@ -161,6 +202,15 @@ func (c *Connector) compose(op sdk.OpID, content sdk.Content) ([]outgoing, error
 	}
 	relate(out[0].content, content)
 	return out, nil
+}
+
+// maxContent bounds what an event holds, so that it stays below 65,536 bytes with everything around it
+// (Client-Server API, "Size limits").
+const maxContent = 60 << 10
+
+func fits(content map[string]any) bool {
+	b, err := json.Marshal(content)
+	return err == nil && len(b) <= maxContent
 }
 
 // text is the content of a text event.
@@ -234,12 +284,16 @@ func relate(content map[string]any, m sdk.Content) {
 	}
 }
 
-// firstID is the native message that stands for a message.
+// firstID is the native message that stands for a message, "" if it is none of Matrix.
 func firstID(ref sdk.MessageRef) string {
+	id := ref.ID
 	if len(ref.Parts) > 0 {
-		return string(ref.Parts[0].Remote)
+		id = ref.Parts[0].Remote
 	}
-	return string(ref.ID)
+	if !strings.HasPrefix(string(id), "$") {
+		return ""
+	}
+	return string(id)
 }
 
 // quoted puts what is answered above the text, where Matrix has no event to point at.
@@ -260,7 +314,7 @@ func quoted(r sdk.Reply, body richtext.Document) richtext.Document {
 // Edit implements sdk.Editor. A message in several parts keeps the first, with the
 // whole new text; the others are redacted.
 func (c *Connector) Edit(ctx context.Context, op *sdk.EditMessage) (sdk.Delivered, error) {
-	if err := c.refuseEncrypted(op.Portal); err != nil {
+	if err := c.writable(&op.OpHeader); err != nil {
 		return sdk.Delivered{}, err
 	}
 	target := firstID(op.Target)
@@ -300,7 +354,7 @@ func (c *Connector) Retract(ctx context.Context, op *sdk.RetractMessage) (sdk.De
 
 // redactAll redacts as the sender, and as the bot where she has no right to.
 func (c *Connector) redactAll(ctx context.Context, h *sdk.OpHeader, parts []sdk.Part, reason string) error {
-	return c.inRoom(ctx, h.Sender, h.Portal, "cannot take it back", func(ctx context.Context, api *mautrix.Client, r *room) error {
+	return c.inRoom(ctx, h, "cannot take it back", func(ctx context.Context, api *mautrix.Client, r *room) error {
 		for i, p := range parts {
 			if err := c.redact(ctx, api, r, id.EventID(p.Remote), fmt.Sprintf("%s.r%d", h.ID, i), reason); err != nil {
 				return err
@@ -326,10 +380,13 @@ func (c *Connector) redact(ctx context.Context, api *mautrix.Client, r *room, ta
 	return err
 }
 
-// refuseEncrypted: what is said in an encrypted room was meant to stay there, and
-// the bridge has no keys.
-func (c *Connector) refuseEncrypted(key sdk.PortalKey) error {
-	if c.rooms.get(id.RoomID(key.Room)).isEncrypted() {
+// writable: what is said in an encrypted room was meant to stay there, and the
+// bridge has no keys.
+func (c *Connector) writable(h *sdk.OpHeader) error {
+	if err := checkHeader(h); err != nil {
+		return err
+	}
+	if c.rooms.get(id.RoomID(h.Portal.Room)).isEncrypted() {
 		return sdk.Refuse(sdk.CodeEncrypted, "the room is end-to-end encrypted on Matrix; the bridge cannot write there")
 	}
 	return nil

@@ -291,39 +291,68 @@ func releaseAll(rooms []*room) {
 }
 
 // deliver hands events over in order and waits until all are durable; the lanes of
-// their rooms are held. late marks what comes from the past.
+// their rooms are held. late marks what comes from the past. The rooms' cursors go
+// with the last batch, so that they are durable only if everything is.
 func (c *Connector) deliver(ctx context.Context, events []*event.Event, late bool) error {
-	var tickets []*sdk.Ticket
-	var batch sdk.Batch
-	size := 0
-	flush := func() error {
-		if len(batch.Events) == 0 {
-			return nil
+	fresh := slices.DeleteFunc(slices.Clone(events), func(ev *event.Event) bool { return c.rooms.get(ev.RoomID).known.has(ev.ID) })
+	if len(fresh) == 0 {
+		return nil
+	}
+	names := map[*room][]uint64{}
+	for _, ev := range fresh {
+		r := c.rooms.get(ev.RoomID)
+		names[r] = append(names[r], brief(ev.ID))
+	}
+	var marks []sdk.CursorMark
+	for r, more := range names {
+		if r.portal && r.verified != "" {
+			marks = append(marks, r.cursor(more))
 		}
-		t, err := c.host.DeliverAsync(ctx, batch)
-		if err == nil {
-			tickets = append(tickets, t)
-		}
-		batch, size = sdk.Batch{}, 0
+	}
+	if err := c.deliverBatches(ctx, c.batches(ctx, fresh, marks, late)); err != nil {
 		return err
 	}
-	for _, ev := range events {
-		if c.rooms.get(ev.RoomID).known.has(ev.ID) {
-			continue
+	for r, more := range names {
+		for _, h := range more {
+			r.known.add(h)
 		}
-		for _, out := range c.translate(ctx, ev) {
-			out.Head().History = late
+		r.since = append(r.since, more...)
+		r.since = slices.Clone(r.since[max(0, len(r.since)-sinceEvents):])
+	}
+	return nil
+}
+
+// batches translates events and packs them.
+func (c *Connector) batches(ctx context.Context, events []*event.Event, marks []sdk.CursorMark, late bool) []sdk.Batch {
+	var out []sdk.Batch
+	var batch sdk.Batch
+	size := 0
+	for _, ev := range events {
+		for _, e := range c.translate(ctx, ev) {
+			e.Head().History = late
 			if len(batch.Events) >= sdk.MaxBatch || size > maxBatchBytes {
-				if err := flush(); err != nil {
-					return err
-				}
+				out = append(out, batch)
+				batch, size = sdk.Batch{}, 0
 			}
-			batch.Events = append(batch.Events, out)
+			batch.Events = append(batch.Events, e)
 			size += len(ev.Content.VeryRaw) + 512
 		}
 	}
-	if err := flush(); err != nil {
-		return err
+	batch.Cursors = marks
+	if len(batch.Events)+len(batch.Cursors) > 0 {
+		out = append(out, batch)
+	}
+	return out
+}
+
+func (c *Connector) deliverBatches(ctx context.Context, batches []sdk.Batch) error {
+	tickets := make([]*sdk.Ticket, 0, len(batches))
+	for _, b := range batches {
+		t, err := c.host.DeliverAsync(ctx, b)
+		if err != nil {
+			return err
+		}
+		tickets = append(tickets, t)
 	}
 	for _, t := range tickets {
 		receipt, err := t.Wait(ctx)
@@ -333,9 +362,6 @@ func (c *Connector) deliver(ctx context.Context, events []*event.Event, late boo
 		for _, p := range receipt.Problems {
 			c.log.Warn("event not taken by the host", "outcome", int(p.Outcome), "text", p.Text)
 		}
-	}
-	for _, ev := range events {
-		c.rooms.get(ev.RoomID).known.add(ev.ID)
 	}
 	return nil
 }

@@ -406,7 +406,8 @@ func (c *call) moderate() {
 	reply(c.w, http.StatusOK, struct{}{})
 }
 
-// sync knows nothing new; it waits for as long as it is asked to.
+// sync tells the rooms that the caller is invited to, and else nothing; it waits
+// for as long as it is asked to.
 func (c *call) sync() {
 	wait, _ := time.ParseDuration(c.r.URL.Query().Get("timeout") + "ms")
 	timer := time.NewTimer(wait)
@@ -416,7 +417,15 @@ func (c *call) sync() {
 	case <-c.r.Context().Done():
 	case <-c.s.closing:
 	}
-	reply(c.w, http.StatusOK, map[string]any{"next_batch": "s1"})
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	invited := map[string]any{}
+	for id, r := range c.s.rooms {
+		if c.s.membership(id, c.as) == "invite" {
+			invited[id] = Event{"invite_state": Event{"events": []Event{r.state["m.room.member\x00"+c.as]}}}
+		}
+	}
+	reply(c.w, http.StatusOK, map[string]any{"next_batch": "s1", "rooms": map[string]any{"invite": invited}})
 }
 
 func (c *call) ping() {

@@ -27,6 +27,13 @@ func (s *Server) Push(ctx context.Context, to string) int {
 	return status
 }
 
+// Waiting is how many events were not pushed yet.
+func (s *Server) Waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.unpushed)
+}
+
 // Lose forgets what was not pushed: it never will be.
 func (s *Server) Lose() {
 	s.mu.Lock()

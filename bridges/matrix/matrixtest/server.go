@@ -179,6 +179,15 @@ func (s *Server) Send(room, sender, kind string, content Event) string {
 	return s.append(room, Event{"type": kind, "sender": sender, "content": content})
 }
 
+// Poison adds an event as old room versions allow it: with a time that no integer holds.
+func (s *Server) Poison(room string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ev := Event{"type": "m.room.message", "sender": "@evil:elsewhere.test", "content": Event{"msgtype": "m.text", "body": "poison"}}
+	s.append(room, ev)
+	ev["origin_server_ts"] = 1e40
+}
+
 // SetState adds a state event.
 func (s *Server) SetState(room, sender, kind, key string, content Event) string {
 	s.mu.Lock()
@@ -280,6 +289,55 @@ func (s *Server) Profile(name string) (display, avatar, presence, status string,
 		return "", "", "", "", false
 	}
 	return u.name, u.avatar, u.presence, u.status, true
+}
+
+// SetProfile changes a user's name and face, and shows it in all rooms.
+func (s *Server) SetProfile(name, display, avatar string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.users[name]
+	u.name, u.avatar = display, avatar
+	for id := range s.rooms {
+		if s.membership(id, name) == "join" {
+			s.setMember(id, name, name, "join", "")
+		}
+	}
+}
+
+// Name is what a room is called, Topic what it is about.
+func (s *Server) Name(room string) string { return s.text(room, "m.room.name", "name") }
+
+// Topic is what a room is about.
+func (s *Server) Topic(room string) string { return s.text(room, "m.room.topic", "topic") }
+
+func (s *Server) text(room, kind, key string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content, _ := s.rooms[room].state[kind+"\x00"]["content"].(Event)
+	text, _ := content[key].(string)
+	return text
+}
+
+// Members lists who is in a room.
+func (s *Server) Members(room string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, ev := range s.rooms[room].state {
+		content, _ := ev["content"].(Event)
+		if name, ok := ev["state_key"].(string); ok && ev["type"] == "m.room.member" && content["membership"] == "join" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Media is a file that was uploaded.
+func (s *Server) Media(uri string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.media[uri[strings.LastIndexByte(uri, '/')+1:]]
 }
 
 // Typing and Read tell what a user showed in a room.
