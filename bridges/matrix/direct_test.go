@@ -84,7 +84,11 @@ func TestInvitationsOfTheBot(t *testing.T) {
 	other := s.hs.CreateRoom(alice, "Attic")
 	s.hs.Member(other, alice, botID, "invite")
 	s.push(200)
-	for s.hs.Membership(other, botID) != "leave" {
-		<-s.hs.Changed()
+	for {
+		changed := s.hs.Changed() // before the look, so that no change is missed
+		if s.hs.Membership(other, botID) == "leave" {
+			break
+		}
+		<-changed
 	}
 }

@@ -56,7 +56,7 @@ func (c *Connector) keep(ctx context.Context, connected bool) {
 		}
 		c.report(ctx, sdk.LoginTrouble, err)
 		// Jitter: many bridges of one homeserver do not come back all at once.
-		wait := pause/2 + rand.N(pause)
+		wait := pause/2 + rand.N(pause) //nolint:gosec // nobody gains by guessing it
 		select {
 		case <-c.opt.After(wait):
 		case <-c.kick:

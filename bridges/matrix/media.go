@@ -188,7 +188,7 @@ func (c *Connector) FetchMedia(ctx context.Context, r sdk.MediaRequest) (sdk.Med
 	}
 	var resp *http.Response
 	for _, version := range []string{"v1", "v3"} {
-		resp, err = hs.download(ctx, bot, uri, r, version)
+		resp, err = hs.download(ctx, bot, uri, r, version) //nolint:bodyclose // its body is given to the caller
 		if err == nil || errcode(err) != "M_UNRECOGNIZED" && !isStatus(err, http.StatusNotFound) {
 			break
 		}

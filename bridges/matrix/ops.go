@@ -72,7 +72,7 @@ func (c *Connector) react(ctx context.Context, api *mautrix.Client, r *room, op 
 
 func (c *Connector) unreact(ctx context.Context, api *mautrix.Client, r *room, target, key, txn string) error {
 	stored := reactionKey(r.id, api.UserID, target, key)
-	reaction := id.EventID("")
+	var reaction id.EventID
 	entry, err := c.host.State().Get(ctx, stored)
 	switch {
 	case err == nil:

@@ -180,7 +180,7 @@ func (c *Connector) acceptInvite(ctx context.Context, r *room, invited, by id.Us
 		}
 		ev.With = []sdk.Party{who, {User: sdk.RemoteUserID(by)}}
 	}
-	if err := c.join(ctx, r.id.String(), invited, []string{id.UserID(by).Homeserver()}); err != nil {
+	if err := c.join(ctx, r.id.String(), invited, []string{by.Homeserver()}); err != nil {
 		return err
 	}
 	r.setJoined(invited, true)

@@ -74,8 +74,8 @@ func sendLong(t *testing.T, r *rig) {
 		t.Skip("there is no limit")
 	}
 	var words []string
-	for i := 0; len(strings.Join(words, " ")) < limit*5/2; i++ {
-		words = append(words, fmt.Sprintf("word%d", i))
+	for size := 0; size < limit*5/2; size += len(words[len(words)-1]) + 1 {
+		words = append(words, fmt.Sprintf("word%d", len(words)))
 	}
 	d := r.do(t, r.message(strings.Join(words, " ")))
 	if len(d.Parts) < 2 {
