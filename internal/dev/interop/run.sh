@@ -5,6 +5,7 @@
 # Variables: PEERS_DIR (~/.cache/viaduct-peers), GO, TESTFLAGS,
 #   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slixmpp prosody ejabberd.
 #                  For people only: what is left out is not proven, and the summary says so.
+#   INTEROP_SEED   the seed of bridge_kill.py; printed by every run
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../../.." && pwd)"
@@ -15,6 +16,9 @@ cd "$root"
 GO="${GO:-go}"
 export PEERS_DIR="${PEERS_DIR:-$HOME/.cache/viaduct-peers}"
 export INTEROP_SKIP="${INTEROP_SKIP:-}"
+INTEROP_SEED="${INTEROP_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
+export VIADUCT_BIN_DIR="$root/bin"
+python="$PEERS_DIR/clients/venv/bin/python"
 # Prosody and ejabberd run as users of their own and must be able to reach their data.
 scratch="$(mktemp -d)"
 chmod 755 "$scratch"
@@ -25,10 +29,15 @@ status=0
 declare -A broken
 
 cleanup() {
-  local server kind
+  local server
   for server in prosody ejabberd; do "$bench/peers.sh" stop "$server" >/dev/null 2>&1 || true; done
   "$bench/viaduct.sh" stop >/dev/null 2>&1 || true
-  for kind in dendrite synapse; do INSTANCE=interop-check "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true; done
+  local kind instance
+  for kind in dendrite synapse; do
+    for instance in interop-check "interop-bridge-$kind" "interop-kill-$kind"; do
+      INSTANCE="$instance" "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true
+    done
+  done
   rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -45,13 +54,19 @@ step() {
     result='not run'
   else
     printf '\n--- %s: %s\n' "$peer" "$what"
-    if ! "$@"; then
-      result=FAILED
-      broken[$peer]=1
-    fi
+    local code=0
+    "$@" || code=$?
+    case "$code" in
+      0) ;;
+      3) result='port used' ;; # newcomer.sh: nothing was proven
+      *)
+        result=FAILED
+        broken[$peer]=1
+        ;;
+    esac
   fi
-  case "$result" in FAILED | 'not run') status=1 ;; esac
-  summary+=("$(printf '%-10s %-34s %-8s %4d s' "$peer" "$what" "$result" $((SECONDS - from)))")
+  case "$result" in FAILED | 'not run' | 'port used') status=1 ;; esac
+  summary+=("$(printf '%-10s %-46s %-9s %4d s' "$peer" "$what" "$result" $((SECONDS - from)))")
 }
 
 free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -85,6 +100,23 @@ xmpp_server() { # xmpp_server prosody|ejabberd|viaduct
   return "$good"
 }
 
+# The bridge between slixmpp and a homeserver, in a bounded time. Ports and instances are its own.
+bridge() { # bridge check|kill KIND [ARGUMENT...]
+  if skipped slixmpp; then
+    echo 'no XMPP client was left to use the bridge'
+    return 0
+  fi
+  timeout --foreground -k 30 480 "$python" "$here/bridge_$1.py" "${@:2}"
+}
+
+newcomer() {
+  if skipped slixmpp; then
+    echo 'no XMPP client was left to be the newcomer'
+    return 0
+  fi
+  "$here/newcomer.sh"
+}
+
 go_tests() {
   local packages
   packages="$("$GO" list ./internal/dev/interop/... 2>/dev/null)"
@@ -104,6 +136,13 @@ step debian 'certificate and configuration' "$bench/peers.sh" setup
 step prosody 'slixmpp talks through it' xmpp_server prosody
 step ejabberd 'slixmpp talks through it' xmpp_server ejabberd
 step viaduct 'slixmpp talks through it' xmpp_server viaduct
+step viaduct 'a newcomer tries a clean clone' newcomer
+for kind in dendrite synapse; do
+  step "$kind" 'people of both sides share a room' bridge check "$kind"
+done
+for kind in dendrite synapse; do
+  step "$kind" "nothing lost or doubled under SIGKILL (seed $INTEROP_SEED)" bridge kill "$kind" --seed "$INTEROP_SEED"
+done
 step viaduct 'tests against the peers' go_tests
 
 printf '\n=== interop\n'

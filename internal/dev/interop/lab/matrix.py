@@ -61,13 +61,14 @@ class Person:
     async def leave(self, room):
         self._good(await self.client.room_leave(room))
 
-    async def say(self, room, body, patience=120):
+    async def say(self, room, body, patience=120, html=None):
         """Sends a text until the homeserver takes it, with one transaction id; returns the event's id."""
         txn = f"{self._run}-{next(self._numbers)}"
+        content = {"msgtype": "m.text", "body": body} | ({"format": "org.matrix.custom.html", "formatted_body": html} if html else {})
         end = asyncio.get_running_loop().time() + patience
         while True:
             try:
-                return self._good(await self.client.room_send(room, "m.room.message", {"msgtype": "m.text", "body": body}, tx_id=txn)).event_id
+                return self._good(await self.client.room_send(room, "m.room.message", content, tx_id=txn)).event_id
             except (aiohttp.ClientError, asyncio.TimeoutError, RuntimeError) as error:
                 if asyncio.get_running_loop().time() > end:
                     raise RuntimeError(f"the homeserver does not take a message: {error}") from error
