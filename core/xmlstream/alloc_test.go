@@ -32,7 +32,11 @@ func TestNoAllocations(t *testing.T) {
 		{"element", 1, func() { next(); d.Element(&e) }},
 		{"serialize an element", 0, func() { out = AppendElement(out[:0], &e, ns.Client) }},
 		{"serialize a tree", 0, func() { out = AppendNode(out[:0], n, ns.Client) }},
-		{"find a child", 0, func() { e.Inner.Child(ns.StanzaID, "origin-id") }},
+		{"find a child", 0, func() {
+			if _, ok := e.Inner.Child(ns.StanzaID, "origin-id"); !ok {
+				t.Fatal("not found")
+			}
+		}},
 		{"read an attribute", 0, func() {
 			if c, ok := e.Inner.Child(ns.StanzaID, "origin-id"); !ok || c.Attr("id") != "9f2" {
 				t.Fatal("not found")

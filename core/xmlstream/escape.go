@@ -14,7 +14,8 @@ func AppendEscapedText[T string | []byte](dst []byte, s T) []byte {
 			i++
 			continue
 		}
-		n, with := 1, ""
+		n := 1
+		var with string
 		switch {
 		case c == '<':
 			with = "&lt;"
@@ -47,7 +48,8 @@ func AppendEscapedAttr[T string | []byte](dst []byte, s T) []byte {
 			i++
 			continue
 		}
-		n, with := 1, ""
+		n := 1
+		var with string
 		switch {
 		case c == '<':
 			with = "&lt;"

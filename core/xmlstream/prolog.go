@@ -3,6 +3,7 @@ package xmlstream
 import (
 	"bytes"
 	"regexp"
+	"strings"
 )
 
 // skipMark passes over a byte order mark (XML 1.0 appendix F.1).
@@ -74,7 +75,7 @@ func (d *Decoder) lexDeclaration(b []byte) (int, error) {
 		return 0, refuse(NotWellFormed, "not XML 1.0")
 	}
 	// RFC 6120 §11.6: UTF-8 and nothing else.
-	if encoding := append(m[3], m[4]...); len(encoding) > 0 && !bytes.EqualFold(encoding, []byte("utf-8")) {
+	if encoding := string(m[3]) + string(m[4]); encoding != "" && !strings.EqualFold(encoding, "utf-8") {
 		return 0, refuse(UnsupportedEncoding, "not UTF-8")
 	}
 	d.phase = inProlog

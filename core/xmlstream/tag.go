@@ -40,7 +40,6 @@ type rawAttr struct {
 	dirty              bool  // the value has references, white space or apostrophes
 }
 
-func (a *rawAttr) name(b []byte) []byte  { return b[a.nameOff:a.nameEnd] }
 func (a *rawAttr) value(b []byte) []byte { return b[a.valueOff:a.valueEnd] }
 
 // local is the name without its prefix.

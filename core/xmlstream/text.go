@@ -1,8 +1,8 @@
 package xmlstream
 
 import (
-	"bytes"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -62,6 +62,9 @@ func (s *scratch) copyText(b []byte) {
 	}
 }
 
+// cdataEnd ends a CDATA section and may not stand in other text.
+const cdataEnd = "]]>"
+
 // lexSpecial reads and writes the one ASCII character of text at the start of b that is not plain.
 func (s *scratch) lexSpecial(b []byte) (n int, err error) {
 	switch b[0] {
@@ -70,7 +73,7 @@ func (s *scratch) lexSpecial(b []byte) (n int, err error) {
 		s.beginContent()
 		s.out = append(s.out, "&gt;"...)
 	case ']':
-		if bytes.HasPrefix([]byte("]]>"), b[:min(len(b), 3)]) {
+		if strings.HasPrefix(cdataEnd, string(b[:min(len(b), 3)])) {
 			if len(b) < 3 {
 				return 0, nil
 			}
@@ -113,7 +116,7 @@ func (s *scratch) lexCDATA(b []byte) (int, error) {
 			s.beginContent()
 			s.out = AppendEscapedText(s.out, b[i:i+1])
 		case c == ']':
-			if rest := b[i:]; bytes.HasPrefix([]byte("]]>"), rest[:min(len(rest), 3)]) {
+			if rest := b[i:]; strings.HasPrefix(cdataEnd, string(rest[:min(len(rest), 3)])) {
 				if len(rest) < 3 {
 					return i, nil
 				}
