@@ -74,7 +74,7 @@ func readRecords(t *testing.T, c *rawConn, stream []byte, ends []int, size func(
 	for {
 		p := make([]byte, size())
 		n, err := c.Read(p)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil || n == 0 {
@@ -121,10 +121,10 @@ func TestReadWithoutWaiting(t *testing.T) {
 			}
 		}
 	}
-	if err := c.fill(); err != io.EOF {
+	if err := c.fill(); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
-	if n, err := c.Read(p); n != 0 || err != io.EOF {
+	if n, err := c.Read(p); n != 0 || !errors.Is(err, io.EOF) {
 		t.Fatal(n, err)
 	}
 }

@@ -25,7 +25,7 @@ func (c *Conn) WaitReadable(ctx context.Context) error {
 func (c *Conn) waitReadable() error {
 	for !c.more && !c.raw.whole() {
 		switch err := c.raw.fill(); {
-		case err == io.EOF && c.raw.buffered() > 0:
+		case errors.Is(err, io.EOF) && c.raw.buffered() > 0:
 			return io.ErrUnexpectedEOF // within a record
 		case err != nil:
 			return err
@@ -136,7 +136,7 @@ func (c *Conn) pause(ctx context.Context, d time.Duration) error {
 // readErr says what an error of reading means.
 func (c *Conn) readErr(ctx context.Context, err error) error {
 	switch {
-	case err == nil || err == io.EOF:
+	case err == nil || errors.Is(err, io.EOF):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -165,7 +165,7 @@ func TestReadLoopRandomSegments(t *testing.T) {
 				t.Fatal("other bytes")
 			}
 			_ = g.Conn.Close()
-			if err := <-end; err != io.EOF {
+			if err := <-end; !errors.Is(err, io.EOF) {
 				t.Fatal(err)
 			}
 		})
@@ -195,7 +195,7 @@ func TestTicketsAreNoData(t *testing.T) {
 		t.Fatal(got)
 	}
 	_ = server.Close() // close_notify
-	if err := <-end; err != io.EOF {
+	if err := <-end; !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 }
@@ -228,7 +228,7 @@ func TestReadLoopEnds(t *testing.T) {
 			}()
 			tt.do(c, client, g)
 			err := <-end
-			if tt.want == errAny && err != nil && err != io.EOF {
+			if errors.Is(tt.want, errAny) && err != nil && !errors.Is(err, io.EOF) {
 				return
 			}
 			if !errors.Is(err, tt.want) {
@@ -321,7 +321,7 @@ func TestDeadlines(t *testing.T) {
 				if !errors.Is(err, tt.want) || time.Since(start) != tt.at {
 					t.Errorf("%v after %v, want %v after %v", err, time.Since(start), tt.want, tt.at)
 				}
-				if errors.Is(err, ErrStanzaTimeout) != (tt.want == ErrStanzaTimeout) {
+				if errors.Is(err, ErrStanzaTimeout) != errors.Is(tt.want, ErrStanzaTimeout) {
 					t.Errorf("the wrong deadline: %v", err)
 				}
 			})
@@ -342,7 +342,7 @@ func TestStanzaDeadlineEnds(t *testing.T) {
 			_ = peer.Close()
 		}()
 		err := c.ReadLoop(t.Context(), func(p []byte) (bool, error) { return p[len(p)-1] == '>', nil })
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 	})
@@ -369,7 +369,7 @@ func TestRate(t *testing.T) {
 					_ = peer.Close()
 				}()
 				err := c.ReadLoop(t.Context(), func(p []byte) (bool, error) { total += len(p); return true, nil })
-				if err != io.EOF || total != 100_000 || time.Since(start).Round(time.Millisecond) != tt.want {
+				if !errors.Is(err, io.EOF) || total != 100_000 || time.Since(start).Round(time.Millisecond) != tt.want {
 					t.Errorf("%d bytes in %v, %v", total, time.Since(start), err)
 				}
 			})
@@ -389,7 +389,7 @@ func TestRate(t *testing.T) {
 				go func() { done <- c.ReadLoop(ctx, func([]byte) (bool, error) { return true, nil }) }()
 				synctest.Wait()
 				end(c, cancel)
-				if err := <-done; err == nil || err == io.EOF {
+				if err := <-done; err == nil || errors.Is(err, io.EOF) {
 					t.Error(err)
 				}
 			})
