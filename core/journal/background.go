@@ -49,7 +49,7 @@ func (c *Committer) work() {
 			continue
 		}
 		var ok bool
-		if j.last, ok = c.hand(u); !ok {
+		if ok, j.last = c.hand(u); !ok {
 			return
 		}
 		c.rotate()
@@ -80,12 +80,12 @@ func (c *Committer) next(j *job) (u *Unit, err error) {
 }
 
 // hand gives a slice to the committing goroutine and waits for its outcome; ok is false if the committer stopped meanwhile.
-func (c *Committer) hand(u *Unit) (outcome error, ok bool) {
+func (c *Committer) hand(u *Unit) (ok bool, outcome error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
 		u.finish(ErrStopped)
-		return nil, false
+		return false, nil
 	}
 	u.seal()
 	c.slice = u
@@ -93,7 +93,7 @@ func (c *Committer) hand(u *Unit) (outcome error, ok bool) {
 	c.mu.Unlock()
 	select {
 	case outcome = <-c.sliceOK:
-		return outcome, true
+		return true, outcome
 	case <-c.stop:
 	}
 	c.mu.Lock()
@@ -105,7 +105,7 @@ func (c *Committer) hand(u *Unit) (outcome error, ok bool) {
 	} else {
 		u.finish(ErrStopped)
 	}
-	return nil, false
+	return false, nil
 }
 
 // pause waits a moment; false if the committer stopped meanwhile.

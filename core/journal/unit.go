@@ -45,10 +45,16 @@ type Lane struct {
 	Key  string // bare JID, room JID, portal key or domain
 }
 
-// AccountLane, RoomLane, LinkLane and DomainLane make the lane of a bare JID, a room, a portal and a remote domain.
-func AccountLane(bare string) Lane  { return Lane{LaneAccount, bare} }
-func RoomLane(room string) Lane     { return Lane{LaneRoom, room} }
-func LinkLane(portal string) Lane   { return Lane{LaneLink, portal} }
+// AccountLane is the lane of an account's bare JID.
+func AccountLane(bare string) Lane { return Lane{LaneAccount, bare} }
+
+// RoomLane is the lane of a room's JID.
+func RoomLane(room string) Lane { return Lane{LaneRoom, room} }
+
+// LinkLane is the lane of a portal or link of a bridge.
+func LinkLane(portal string) Lane { return Lane{LaneLink, portal} }
+
+// DomainLane is the lane of a remote domain.
 func DomainLane(domain string) Lane { return Lane{LaneDomain, domain} }
 
 // Poster takes functions to run later, in order, on the owner's behalf. Post never blocks.
