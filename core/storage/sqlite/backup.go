@@ -17,7 +17,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return explain("backup", s.dir, err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, dbName)
 	err = s.readers.read(ctx, func(c *conn) error {
 		return c.query(ctx, `VACUUM INTO ?`, func([]driver.Value) error { return nil }, path)

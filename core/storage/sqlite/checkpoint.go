@@ -108,7 +108,7 @@ func (k *checkpointer) round() error {
 	}()
 	// What is committed meanwhile is left for the next pass, which is shorter.
 	for range shortPasses {
-		if frames, copied, err = k.pragma("PASSIVE"); err != nil || frames*k.page < k.s.o.WALLimit {
+		if frames, _, err = k.pragma("PASSIVE"); err != nil || frames*k.page < k.s.o.WALLimit {
 			return err
 		}
 	}

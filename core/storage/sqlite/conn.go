@@ -52,7 +52,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 			err = fmt.Errorf("sqlite: PRAGMA %s is %v and must be %v: refusing to run without durable commits", e.pragma, got, e.value)
 		}
 		if err != nil {
-			dc.Close()
+			_ = dc.Close()
 			return nil, err
 		}
 	}
@@ -88,7 +88,7 @@ func (c *connector) open(ctx context.Context) (*conn, error) {
 
 func (c *conn) closeStatements() {
 	for _, s := range c.stmts {
-		s.Close()
+		_ = s.Close()
 	}
 	c.stmts = nil
 }

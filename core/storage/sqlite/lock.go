@@ -40,7 +40,7 @@ func lock(dir string) (*os.File, error) {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, explain("lock the data directory", dir, err)
 	}
 	return f, nil

@@ -89,7 +89,7 @@ func TestConnectionThatIsNotDurableIsRefused(t *testing.T) {
 			}
 			c, err := (&connector{inner}).Connect(t.Context())
 			if err == nil {
-				c.Close()
+				_ = c.Close()
 				t.Fatal("accepted")
 			}
 			if !strings.Contains(err.Error(), "refusing to run") {
@@ -207,7 +207,7 @@ func TestBadDirectories(t *testing.T) {
 				try()
 			}
 			if err == nil {
-				s.Close()
+				_ = s.Close()
 				t.Fatal("opened")
 			}
 			if msg := err.Error(); !strings.Contains(msg, tc.want) || strings.Contains(msg, "\n") || !strings.Contains(msg, dir) {

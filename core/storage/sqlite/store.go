@@ -89,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{o: o, dir: dir, path: filepath.Join(dir, dbName), log: o.Log}
 	if err := s.open(ctx); err != nil {
-		s.release()
+		_ = s.release()
 		return nil, err
 	}
 	return s, nil
@@ -107,7 +107,9 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err != nil {
 		return explain("open the database", s.dir, err)
 	}
-	f.Close()
+	if err := f.Close(); err != nil {
+		return explain("open the database", s.dir, err)
+	}
 	if err := syncDir(s.dir); err != nil {
 		return explain("open the database", s.dir, err)
 	}
