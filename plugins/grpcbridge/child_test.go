@@ -167,7 +167,9 @@ func hostThatDies() {
 			panic(err)
 		}
 	}
-	os.Stdout.WriteString("ready\n")
+	if _, err := os.Stdout.WriteString("ready\n"); err != nil {
+		panic(err)
+	}
 	select {}
 }
 

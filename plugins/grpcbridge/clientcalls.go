@@ -34,17 +34,19 @@ func send[PReq any, PRes failed](ctx context.Context, c *Client, m *PReq, f func
 	return res, fromPBError(res.GetError())
 }
 
-// Configure implements sdk.Remote, and so do the following.
+// Configure implements sdk.Remote: it hands over the configuration.
 func (c *Client) Configure(ctx context.Context, r sdk.Configuration) error {
 	_, err := request(ctx, c, r, c.rpc.Configure)
 	return err
 }
 
+// Drain implements sdk.Remote: the bridge takes nothing new and finishes what was under way.
 func (c *Client) Drain(ctx context.Context) error {
 	_, err := send(ctx, c, &pb.Nothing{}, c.rpc.Drain)
 	return err
 }
 
+// Resolve implements sdk.Remote: it finds what a person typed.
 func (c *Client) Resolve(ctx context.Context, r sdk.ResolveRequest) (sdk.Target, error) {
 	res, err := request(ctx, c, r, c.rpc.Resolve)
 	if err != nil {
@@ -53,6 +55,7 @@ func (c *Client) Resolve(ctx context.Context, r sdk.ResolveRequest) (sdk.Target,
 	return decode[sdk.Target](c.codec, res.GetTarget())
 }
 
+// JoinPortal implements sdk.Remote: the bridge, or a login, enters a room.
 func (c *Client) JoinPortal(ctx context.Context, r sdk.JoinRequest) (sdk.ChatInfo, error) {
 	res, err := request(ctx, c, r, c.rpc.JoinPortal)
 	return c.chatInfo(res, err)
@@ -65,16 +68,19 @@ func (c *Client) chatInfo(res *pb.ChatInfoReply, err error) (sdk.ChatInfo, error
 	return decode[sdk.ChatInfo](c.codec, res.GetInfo())
 }
 
+// LeavePortal implements sdk.Remote: the bridge, or a login, leaves a room.
 func (c *Client) LeavePortal(ctx context.Context, r sdk.LeaveRequest) error {
 	_, err := request(ctx, c, r, c.rpc.LeavePortal)
 	return err
 }
 
+// ChatInfo implements sdk.Remote: it describes a room.
 func (c *Client) ChatInfo(ctx context.Context, r sdk.ChatInfoRequest) (sdk.ChatInfo, error) {
 	res, err := request(ctx, c, r, c.rpc.GetChatInfo)
 	return c.chatInfo(res, err)
 }
 
+// UserInfo implements sdk.Remote: it describes a user.
 func (c *Client) UserInfo(ctx context.Context, r sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	res, err := request(ctx, c, r, c.rpc.GetUserInfo)
 	if err != nil {
@@ -83,6 +89,7 @@ func (c *Client) UserInfo(ctx context.Context, r sdk.UserInfoRequest) (sdk.UserI
 	return decode[sdk.UserInfo](c.codec, res.GetInfo())
 }
 
+// Test implements sdk.Remote: it checks credentials, rights and reachability.
 func (c *Client) Test(ctx context.Context) (sdk.Report, error) {
 	res, err := send(ctx, c, &pb.Nothing{}, c.rpc.Test)
 	if err != nil {
@@ -91,6 +98,7 @@ func (c *Client) Test(ctx context.Context) (sdk.Report, error) {
 	return decode[sdk.Report](c.codec, res.GetReport())
 }
 
+// Search implements sdk.Remote, for bridges with the ability.
 func (c *Client) Search(ctx context.Context, r sdk.SearchRequest) (sdk.SearchResult, error) {
 	if !c.Can(sdk.AbilitySearch) {
 		return sdk.SearchResult{}, sdk.Unsupported("searching")
@@ -102,6 +110,7 @@ func (c *Client) Search(ctx context.Context, r sdk.SearchRequest) (sdk.SearchRes
 	return decode[sdk.SearchResult](c.codec, res.GetResult())
 }
 
+// CreateDM implements sdk.Remote, for bridges with the ability.
 func (c *Client) CreateDM(ctx context.Context, r sdk.CreateDMRequest) (sdk.ChatInfo, error) {
 	if !c.Can(sdk.AbilityDM) {
 		return sdk.ChatInfo{}, sdk.Unsupported("opening a direct chat")
@@ -110,6 +119,7 @@ func (c *Client) CreateDM(ctx context.Context, r sdk.CreateDMRequest) (sdk.ChatI
 	return c.chatInfo(res, err)
 }
 
+// CreateRoom implements sdk.Remote, for bridges with the ability.
 func (c *Client) CreateRoom(ctx context.Context, r sdk.CreateRoomRequest) (sdk.ChatInfo, error) {
 	if !c.Can(sdk.AbilityCreate) {
 		return sdk.ChatInfo{}, sdk.Unsupported("creating a room")
@@ -155,6 +165,7 @@ func (c *Client) FetchMedia(ctx context.Context, r sdk.MediaRequest) (sdk.MediaC
 	})
 }
 
+// Watch implements sdk.Remote, for bridges with the ability.
 func (c *Client) Watch(ctx context.Context, r sdk.WatchRequest) error {
 	if !c.Can(sdk.AbilityWatch) {
 		return sdk.Unsupported("watching presence")
@@ -163,6 +174,7 @@ func (c *Client) Watch(ctx context.Context, r sdk.WatchRequest) error {
 	return err
 }
 
+// Setup implements sdk.Remote, for bridges with the ability.
 func (c *Client) Setup(ctx context.Context, r sdk.SetupRequest) (sdk.SetupPlan, error) {
 	if !c.Can(sdk.AbilitySetup) {
 		return sdk.SetupPlan{}, sdk.Unsupported("setting up")
@@ -174,6 +186,7 @@ func (c *Client) Setup(ctx context.Context, r sdk.SetupRequest) (sdk.SetupPlan, 
 	return decode[sdk.SetupPlan](c.codec, res.GetPlan())
 }
 
+// StartLogin implements sdk.Remote, for bridges with the ability.
 func (c *Client) StartLogin(ctx context.Context, r sdk.StartLoginRequest) (sdk.LoginStep, error) {
 	if !c.Can(sdk.AbilityLogin) {
 		return sdk.LoginStep{}, sdk.Unsupported("signing in")
@@ -182,6 +195,7 @@ func (c *Client) StartLogin(ctx context.Context, r sdk.StartLoginRequest) (sdk.L
 	return c.loginStep(res, err)
 }
 
+// LoginStep implements sdk.Remote: it gives what the user entered and returns the next step.
 func (c *Client) LoginStep(ctx context.Context, r sdk.LoginInput) (sdk.LoginStep, error) {
 	if !c.Can(sdk.AbilityLogin) {
 		return sdk.LoginStep{}, sdk.Unsupported("signing in")
@@ -197,6 +211,7 @@ func (c *Client) loginStep(res *pb.LoginStepReply, err error) (sdk.LoginStep, er
 	return decode[sdk.LoginStep](c.codec, res.GetStep())
 }
 
+// CancelLogin implements sdk.Remote: it ends a login that was not finished.
 func (c *Client) CancelLogin(ctx context.Context, process string) error {
 	if !c.Can(sdk.AbilityLogin) {
 		return sdk.Unsupported("signing in")
@@ -205,6 +220,7 @@ func (c *Client) CancelLogin(ctx context.Context, process string) error {
 	return err
 }
 
+// LoadLogin implements sdk.Remote: the bridge takes up a login that was saved.
 func (c *Client) LoadLogin(ctx context.Context, r sdk.Login) (sdk.LoginStatus, error) {
 	if !c.Can(sdk.AbilityLogin) {
 		return sdk.LoginStatus{}, sdk.Unsupported("signing in")
@@ -216,6 +232,7 @@ func (c *Client) LoadLogin(ctx context.Context, r sdk.Login) (sdk.LoginStatus, e
 	return decode[sdk.LoginStatus](c.codec, res.GetStatus())
 }
 
+// Logout implements sdk.Remote: it ends a login for good.
 func (c *Client) Logout(ctx context.Context, id sdk.LoginID) error {
 	if !c.Can(sdk.AbilityLogin) {
 		return sdk.Unsupported("signing out")

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log"
+	"log" //nolint:depguard // hclog.Logger has it in its methods
 	"log/slog"
 	"strings"
 	"time"

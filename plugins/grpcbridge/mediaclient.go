@@ -84,7 +84,7 @@ func (m *mediaClient) open(ctx context.Context, token string) (sdk.MediaContent,
 	if err != nil {
 		return sdk.MediaContent{}, err
 	}
-	resp, err := m.do(req)
+	resp, err := m.do(req) //nolint:bodyclose // its body is given to the caller
 	if err != nil {
 		return sdk.MediaContent{}, err
 	}

@@ -220,7 +220,7 @@ func (s *server) FetchMedia(ctx context.Context, r *pb.FetchMediaRequest) (*pb.F
 		return &pb.FetchMediaReply{Error: toPBError(err)}, nil
 	}
 	s.work.Go(func() {
-		defer func() { cancel(); content.Body.Close(); <-s.pushes }()
+		defer func() { cancel(); _ = content.Body.Close(); <-s.pushes }()
 		if err := media.push(fileCtx, r.GetToken(), content); err != nil {
 			s.log.Debug("file not sent", "error", err)
 		}
