@@ -132,7 +132,7 @@ func (c *configChecker) object(path string, keys []ConfigKey, tree map[string]an
 }
 
 func (c *configChecker) value(path string, k ConfigKey, v any) {
-	ok := true
+	var ok bool
 	switch k.Type {
 	case TypeString:
 		_, ok = v.(string)
