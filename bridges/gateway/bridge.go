@@ -153,7 +153,7 @@ func (b *Bridge) attach(ctx context.Context, r sdk.Remote) error {
 
 // watch waits for the end of the session.
 func (i *instance) watch(ctx context.Context) {
-	err := error(sdk.ErrSessionLost)
+	err := sdk.ErrSessionLost
 	select {
 	case <-i.remote.Done():
 		if e := i.remote.Err(); e != nil {

@@ -201,7 +201,6 @@ type roomState struct {
 	alias                                event.CanonicalAliasEventContent
 	levels                               *event.PowerLevelsEventContent
 	encrypted                            bool
-	creators                             []id.UserID
 }
 
 func (c *Connector) chatInfo(ctx context.Context, req sdk.ChatInfoRequest) (sdk.ChatInfo, error) {
