@@ -204,9 +204,7 @@ func infoLine(info module.DiscoInfo, ok bool, err error) string {
 	for _, id := range info.Identities {
 		parts = append(parts, "identity "+id.Category+"/"+id.Type+" "+id.Name)
 	}
-	for _, f := range info.Features {
-		parts = append(parts, f)
-	}
+	parts = append(parts, info.Features...)
 	for _, f := range info.Forms {
 		parts = append(parts, f.String())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -457,7 +458,7 @@ func (w *world) addAccount(bare string) {
 	u.Add(storage.CreateAccount{Account: storage.Account{JID: bare}})
 	u.After(direct{}, func(err error) { done <- err })
 	w.com.Submit(u)
-	if err := <-done; err != nil && err != journal.ErrConflict {
+	if err := <-done; err != nil && !errors.Is(err, journal.ErrConflict) {
 		w.t.Fatal(err)
 	}
 }
