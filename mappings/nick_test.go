@@ -27,7 +27,7 @@ func TestNick(t *testing.T) {
 		"only marks":        {"\u0301\u0301", "user-bi3wks"},
 		"emoji family":      {"👩‍👩‍👧 mum", "👩‍👩‍👧 mum"},
 		"slash and at":      {"a/b@c", "a/b@c"},
-		"persian joiner":    {"می‌خواهم", "می‌خواهم"},
+		"persian joiner":    {"می\u200cخواهم", "می\u200cخواهم"},
 		"private use":       {"\ue000x", "x"},
 		"tags":              {"x\U000e0041", "x"},
 		"markup":            {"<b>bob</b>", "<b>bob</b>"},

@@ -48,7 +48,7 @@ func TestFirstStartAndStop(t *testing.T) {
 		}
 		b, _ := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode != 200 || string(b) != want {
+		if resp.StatusCode != http.StatusOK || string(b) != want {
 			t.Errorf("%s: %s %q", path, resp.Status, b)
 		}
 	}

@@ -1,6 +1,7 @@
 package tlscert
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,7 +65,7 @@ func TestNormalize(t *testing.T) {
 
 func TestWildcards(t *testing.T) {
 	names := []string{"example.org", "rooms.example.org", "matrix.example.org", "rooms.matrix.example.org", "other.test", "127.0.0.1"}
-	want := append(names[:len(names):len(names)], "*.example.org", "*.matrix.example.org", "*.other.test")
+	want := slices.Concat(names, []string{"*.example.org", "*.matrix.example.org", "*.other.test"})
 	if d := cmp.Diff(want, withWildcards(names)); d != "" {
 		t.Error(d)
 	}

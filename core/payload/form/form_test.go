@@ -100,7 +100,7 @@ func TestValues(t *testing.T) {
 }
 
 func TestParseBool(t *testing.T) {
-	for in, want := range map[string]string{"1": "true", "true": "true", "0": "false", "false": "false", " 1 ": "true", "": "error", "yes": "error", "TRUE": "error"} {
+	for in, want := range map[string]string{"1": "true", "true": "true", "0": "false", "false": "false", " 1 ": "true", "": "error", "yes": "error", "TRUE": "error"} { //nolint:gocritic // white space around a key is the case
 		b, err := ParseBool(in)
 		got := map[bool]string{true: "true", false: "false"}[b]
 		if err != nil {
