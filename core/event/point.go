@@ -30,7 +30,7 @@ var phaseNames = [...]string{"guard", "rewrite", "record", "deliver", "after"}
 func (p Phase) String() string { return phaseNames[p] }
 
 // Stop is returned by a guard that has dealt with the value itself: nothing more happens to it and nobody is told.
-var Stop = errors.New("event: stop")
+var Stop = errors.New("event: stop") //nolint:staticcheck // no failure but a signal, as io.EOF is
 
 // PendingError is returned by a guard at a point that allows a later decision.
 type PendingError struct {
