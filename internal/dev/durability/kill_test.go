@@ -172,7 +172,7 @@ func (r *run) write(p *pair, addr string, progress func()) {
 		r.resumed.Add(1)
 		p.settle(r.t, int(h))
 	}
-	again := append(p.session[p.settled:len(p.session):len(p.session)], p.rest...)
+	again := slices.Concat(p.session[p.settled:], p.rest)
 	p.smid = c.SMID
 	sent := 0
 	defer func() {
@@ -271,7 +271,7 @@ func (r *run) last() {
 		if h >= 0 {
 			p.settle(r.t, int(h))
 		}
-		again := append(p.session[p.settled:len(p.session):len(p.session)], p.rest...)
+		again := slices.Concat(p.session[p.settled:], p.rest)
 		for _, b := range again {
 			if err := c.Send(fmt.Sprintf("<message to='%s@%s' type='chat' id='%s'><origin-id xmlns='urn:xmpp:sid:0' id='%s'/><body>%s</body></message>", p.reader, domain, b, b, b), b); err != nil {
 				r.t.Fatal(err)

@@ -141,8 +141,8 @@ func (d *db) size() (total int64) {
 }
 
 func (d *db) remove() {
-	d.conn.Close()
+	_ = d.conn.Close()
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		os.Remove(d.path + suffix)
+		_ = os.Remove(d.path + suffix)
 	}
 }

@@ -46,7 +46,7 @@ func measureAll(s settings, names, keys, pages string) error {
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		s.dir = dir
 	}
 	fmt.Printf("%d messages of %d bytes for two archives each, groups of %d, %d owners, %d before\n", s.messages, s.bodyLen, s.group, s.owners, s.preload)
