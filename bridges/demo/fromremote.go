@@ -36,7 +36,8 @@ func (c *Connector) deliver(ctx context.Context, page demonet.Page) error {
 		return err
 	}
 	for _, p := range receipt.Problems {
-		c.log.Warn("event not taken", "event", string(batch.Events[p.Index].Head().ID), "reason", p.Text)
+		// The network tells everything, the server has the rooms that somebody joined; it counts what it refuses.
+		c.log.Debug("event not taken", "event", string(batch.Events[p.Index].Head().ID), "reason", p.Text)
 	}
 	return nil
 }
@@ -197,7 +198,7 @@ func (c *Connector) brought(ctx context.Context, h sdk.EventHeader, e demonet.Ev
 	}
 	name := card.Name
 	res, err := c.api.Call(ctx, demonet.Request{
-		Do: "create", Key: e.ID, As: e.Actor, Room: roomName(card.Address), Name: &name, Text: card.Topic, Public: card.Public, Address: card.Address,
+		Do: "create", Key: demoid.OwnKey(e.ID), As: e.Actor, Room: roomName(card.Address), Name: &name, Text: card.Topic, Public: card.Public, Address: card.Address,
 	})
 	if err != nil {
 		return nil, c.refused(ctx, e, "I cannot bring "+e.Address, fail(err))
@@ -217,7 +218,7 @@ func (c *Connector) refused(ctx context.Context, e demonet.Event, text string, e
 	if reason == "" {
 		reason = sure.Code.String()
 	}
-	_, err = c.api.Call(ctx, demonet.Request{Do: "post", Key: e.ID + "/no", As: e.Actor, Room: e.Room, Text: text + ": " + reason})
+	_, err = c.api.Call(ctx, demonet.Request{Do: "post", Key: demoid.OwnKey(e.ID), As: e.Actor, Room: e.Room, Text: text + ": " + reason})
 	return fail(err)
 }
 

@@ -114,7 +114,9 @@ func (a *arrival) run(h eventHandler, needsRoom bool) {
 	case err != nil:
 		a.done(outcome{err: err})
 	case a.p == nil && needsRoom:
-		a.done(rejected("there is no room for %q here", a.head.Portal.Room))
+		o := rejected("there is no room for %q here", a.head.Portal.Room)
+		o.noRoom = true
+		a.done(o)
 	default:
 		h(ctx, a)
 	}

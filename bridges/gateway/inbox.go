@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/viaduct-xmpp/viaduct/core/journal"
@@ -46,6 +48,7 @@ type outcome struct {
 	problem sdk.Outcome
 	text    string
 	err     error // not stored: the whole batch failed
+	noRoom  bool  // the room is none of ours: no fault, networks tell more than was joined
 }
 
 func rejected(format string, args ...any) outcome {
@@ -94,7 +97,11 @@ func (x *inbox) done(bt *batch, n int, o outcome) {
 	x.mu.Unlock()
 	if o.problem != sdk.OutcomeAccepted {
 		x.b.counters.rejected.Add(1)
-		x.b.log.Warn("event rejected", "reason", o.text, "event", fmt.Sprintf("%T", bt.events[n]))
+		level := slog.LevelWarn
+		if o.noRoom {
+			level = slog.LevelDebug
+		}
+		x.b.log.Log(context.Background(), level, "event rejected", "reason", o.text, "event", strings.TrimPrefix(fmt.Sprintf("%T", bt.events[n]), "*sdk."))
 	}
 	x.advance()
 }

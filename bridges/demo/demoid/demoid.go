@@ -31,7 +31,11 @@ func Key(op string, n int) string {
 	return op + "/" + strconv.Itoa(n)
 }
 
-// Op is the operation a key belongs to.
+// OwnKey is the key of a call that the bridge makes because of an event, by
+// itself: what comes of it is news to the server, and no echo.
+func OwnKey(event string) string { return "/" + event }
+
+// Op is the operation a key belongs to, "" for calls of the bridge itself.
 func Op(key string) string {
 	op, _, _ := strings.Cut(key, "/")
 	return op

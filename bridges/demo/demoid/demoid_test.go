@@ -16,6 +16,9 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%q is the guest %q", user, p)
 		}
 	}
+	if got := Op(OwnKey("ev.7")); got != "" {
+		t.Errorf("a call of the bridge itself is of operation %q: its answer would be taken for an echo", got)
+	}
 	for key, n := range map[string]int{"01JOP": 0, "01JOP/1": 1, "01JOP/17": 17} {
 		if got := Key("01JOP", n); got != key || Op(got) != "01JOP" {
 			t.Errorf("%q", got)
