@@ -54,6 +54,7 @@ type Module struct {
 	byHost map[string]*Bridge // users' and rooms' hosts
 
 	key    []byte // of credentials and person ids
+	told   told
 	base   context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup

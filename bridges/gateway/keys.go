@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
@@ -93,11 +94,45 @@ func (m *Module) mac(purpose, text string) []byte {
 
 // person is the id of an XMPP person towards plugins: stable, tells nothing, safe in a file name.
 func (m *Module) person(bare jid.JID) sdk.PersonID {
-	return sdk.PersonID(strings.ToLower(idText.EncodeToString(m.mac("person", bare.Bare().String())[:16])))
+	bare = bare.Bare()
+	id := sdk.PersonID(strings.ToLower(idText.EncodeToString(m.mac("person", bare.String())[:16])))
+	m.told.add(id, bare)
+	return id
+}
+
+// maxTold bounds the persons that are remembered; all of them are in the store, too.
+const maxTold = 20000
+
+// told remembers whom this run has named to plugins: an answer can come before the row of the person is committed.
+type told struct {
+	mu sync.RWMutex
+	by map[sdk.PersonID]jid.JID
+}
+
+func (t *told) add(id sdk.PersonID, bare jid.JID) {
+	if _, known := t.get(id); known {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by == nil || len(t.by) >= maxTold {
+		t.by = map[sdk.PersonID]jid.JID{}
+	}
+	t.by[id] = bare.Clone()
+}
+
+func (t *told) get(id sdk.PersonID) (jid.JID, bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	j, ok := t.by[id]
+	return j, ok
 }
 
 // personOf is the reverse, for persons whom a plugin was told of.
 func (m *Module) personOf(ctx context.Context, p sdk.PersonID) (jid.JID, bool) {
+	if j, ok := m.told.get(p); ok {
+		return j, true
+	}
 	b, err := m.d.Store.Table(tablePersons).Get(ctx, "", string(p))
 	if err != nil {
 		return jid.JID{}, false
