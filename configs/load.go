@@ -127,13 +127,15 @@ func (c *Config) Notes() []string {
 		}
 	}
 	var closed []string
+	def := base().Listen
 	for _, l := range []struct {
-		key   string
-		addrs []string
+		key        string
+		addrs, def []string
 	}{
-		{"s2s", c.Listen.S2S}, {"s2s_tls", c.Listen.S2STLS}, {"http", c.Listen.HTTP}, {"https", c.Listen.HTTPS}, {"component", c.Listen.Component},
+		{"s2s", c.Listen.S2S, def.S2S}, {"s2s_tls", c.Listen.S2STLS, def.S2STLS}, {"http", c.Listen.HTTP, def.HTTP},
+		{"https", c.Listen.HTTPS, def.HTTPS}, {"component", c.Listen.Component, def.Component},
 	} {
-		if len(l.addrs) > 0 {
+		if len(l.addrs) > 0 && !slices.Equal(l.addrs, l.def) { // nobody asked for the default
 			closed = append(closed, l.key+" "+strings.Join(l.addrs, ", "))
 		}
 	}

@@ -110,18 +110,28 @@ func (p *program) quickstart(ctx context.Context, domain, dir string) error {
 	}
 	return p.show(admin.Result{
 		Data: map[string]any{"config": file, "unit": unit, "admin": who, "password": data["password"], "certificate_names": names, "dns": records(domain)},
-		Text: fmt.Sprintf("Wrote %s and %s.\n\nFirst administrator; this password is shown only now:\n  %s\n  %s\n\nDNS records, with your server's name for HOST:\n  %s\n\nThe certificate needs these names (a bridge NAME adds *.NAME.%s):\n  %s\n\nStart it:\n  %s --config %s serve",
-			file, unit, who, data["password"], strings.Join(records(domain), "\n  "), domain, strings.Join(names, ", "), exe, file),
+		Text: fmt.Sprintf("Wrote %s and %s.\n\nFirst administrator; this password is shown only now:\n  %s\n  %s\n\nDNS records, with your server's name for HOST:\n  %s\n\nThe certificate needs these names (a bridge NAME adds *.NAME.%s):\n  %s\n\nStart it:\n  %s --config %s serve\n\nOr as a service, as root:\n  %s",
+			file, unit, who, data["password"], strings.Join(records(domain), "\n  "), domain, strings.Join(names, ", "), exe, file,
+			strings.Join(serviceSteps(dir, unit), "\n  ")),
 	})
 }
 
-// records are the DNS records of a server (RFC 6120 §3.2.1, XEP-0368 §3).
+// serviceSteps make the unit work: the server runs as a user of its own, who must own what it reads and writes.
+func serviceSteps(dir, unit string) []string {
+	return []string{
+		"useradd --system --no-create-home viaduct",
+		"chown -R viaduct: " + dir,
+		"systemctl link " + unit,
+		"systemctl enable --now viaduct",
+	}
+}
+
+// records are the DNS records of a server (RFC 6120 §3.2.1, XEP-0368 §3). Those for other servers come with federation: a record must not point to
+// a port that nothing listens on.
 func records(domain string) []string {
 	return []string{
 		"_xmpp-client._tcp." + domain + ".   IN SRV 5 0 5222 HOST.",
 		"_xmpps-client._tcp." + domain + ".  IN SRV 5 0 5223 HOST.",
-		"_xmpp-server._tcp." + domain + ".   IN SRV 5 0 5269 HOST.",
-		"_xmpps-server._tcp." + domain + ".  IN SRV 5 0 5270 HOST.",
 		"rooms." + domain + ".               IN CNAME HOST.",
 	}
 }

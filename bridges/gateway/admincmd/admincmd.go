@@ -125,7 +125,7 @@ func (c *Commands) status(ctx context.Context, r *admin.Request) (admin.Result, 
 		line("next try", "%s", p.NextTry.Format(time.RFC3339))
 	}
 	if p.PID != 0 {
-		line("process", "%d, %d MiB, started %d times, failed %d times", p.PID, p.Memory>>20, p.Starts, p.Failures)
+		line("process", "%d, %d MiB, %d starts, %d failures", p.PID, p.Memory>>20, p.Starts, p.Failures)
 	}
 	if s.Text != "" {
 		line("connection", "%s", s.Text)
@@ -140,9 +140,9 @@ func (c *Commands) status(ctx context.Context, r *admin.Request) (admin.Result, 
 		line("note", "%s", m)
 	}
 	for _, q := range portals {
-		line("room", "%s: %d people here, %d there, %d waiting", q.Room, q.People, q.Puppets, q.Waiting)
+		line("room", "%s: %d people here, %d there, %d waiting", roomName(q), q.People, q.Puppets, q.Waiting)
 	}
-	return admin.Result{Data: map[string]any{"plugin": p, "gateway": s, "rooms": portals}, Text: b.String()}, nil
+	return admin.Result{Data: map[string]any{"plugin": p, "gateway": gatewayData(s), "rooms": roomsData(portals)}, Text: b.String()}, nil
 }
 
 func (c *Commands) test(ctx context.Context, r *admin.Request) (admin.Result, error) {
@@ -167,7 +167,7 @@ func (c *Commands) test(ctx context.Context, r *admin.Request) (admin.Result, er
 		}
 		b.WriteByte('\n')
 	}
-	return admin.Result{Data: rep.Checks, Text: b.String(), Failed: rep.Failed()}, nil
+	return admin.Result{Data: checksData(rep.Checks), Text: b.String(), Failed: rep.Failed()}, nil
 }
 
 func checkWord(s sdk.CheckStatus) string {
@@ -189,7 +189,7 @@ func (c *Commands) order(verb string) func(context.Context, *admin.Request) (adm
 		if err := do(name); err != nil {
 			return admin.Result{}, err
 		}
-		return admin.Result{Data: map[string]string{"bridge": name, "order": verb}, Text: fmt.Sprintf("%s: %s was ordered; see viaduct bridge status %s", name, verb, name)}, nil
+		return admin.Result{Data: map[string]string{"bridge": name, "order": verb}, Text: fmt.Sprintf("%s will %s; see viaduct bridge status %s", name, verb, name)}, nil
 	}
 }
 
@@ -209,7 +209,7 @@ func (c *Commands) setup(ctx context.Context, r *admin.Request) (admin.Result, e
 	if err != nil {
 		return admin.Result{}, fmt.Errorf("setup of %s: %w", r.Args[0], err)
 	}
-	return admin.Result{Data: map[string]any{"written": written, "config": plan.Config, "steps": plan.Steps, "questions": plan.Questions},
+	return admin.Result{Data: setupData(plan, written),
 		Text: planText(r.Args[0], name, plan, written), Failed: len(plan.Questions) > 0}, nil
 }
 
