@@ -48,7 +48,7 @@ func (w *workers) work(j job) {
 	k := &worker{next: make(chan job, 1)}
 	for ok := true; ok; j, ok = <-k.next {
 		j.c.run(j.f)
-		j = job{} // it may wait for long
+		j = job{} //nolint:wastedassign // it may wait for long and must not hold the connection meanwhile
 		w.mu.Lock()
 		if w.stopped || len(w.idle) >= maxIdleWorkers {
 			w.mu.Unlock()
