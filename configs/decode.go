@@ -282,7 +282,7 @@ func in(path string) string {
 
 // suggest names the known key that is nearest to a wrong one.
 func suggest(wrong string, known map[string]int) string {
-	best, dist := "", 1+len(wrong)/3
+	best, dist := "", 1+len(wrong)/4 // of three letters, one may be wrong
 	keys := make([]string, 0, len(known))
 	for k := range known {
 		keys = append(keys, k)

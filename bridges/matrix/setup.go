@@ -132,7 +132,7 @@ func steps(conf Config) []string {
 		"Synapse: in homeserver.yaml add the line  app_service_config_files: [\"/path/to/" + file + "\"]  and restart Synapse.",
 		"Dendrite: in dendrite.yaml add, under app_service_api:, the line  config_files: [\"/path/to/" + file + "\"]  and restart Dendrite.",
 		"The homeserver must reach " + conf.URL + "; if it runs on another machine or in a container, change `listen` and `url`, and `url` in " + file + ".",
-		"Put the lines above into `bridges:` of viaduct.yaml, run `viaduct reload`, then `viaduct bridge test`.",
+		"Have the lines above in `bridges:` of viaduct.yaml, restart Viaduct, then run `viaduct bridge test` with the bridge's name.",
 	}
 }
 
