@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/viaduct-xmpp/viaduct/core/c2s"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmpptest"
@@ -13,7 +14,7 @@ import (
 func BenchmarkBroadcast(b *testing.B) {
 	for _, n := range []int{1, 20} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := xmpptest.Start(b, xmpptest.Options{})
+			s := xmpptest.Start(b, xmpptest.Options{C2S: c2s.Config{Off: true}}) // no limit on the stanzas of a second
 			u := journal.NewUnit(journal.Lane{})
 			for i := range n {
 				contact := fmt.Sprintf("c%d@example.org", i)
