@@ -2,6 +2,7 @@ package c2s
 
 import (
 	"context"
+	"strconv"
 	"sync"
 
 	"github.com/viaduct-xmpp/viaduct/core/ns"
@@ -14,15 +15,16 @@ const fullBytes = 15 << 10
 
 // output is what waits to be written on a connection: first what the stream itself says, then the session's ring, at last the end.
 type output struct {
-	mu    sync.Mutex
-	buf   []byte
-	sess  *session.Session
-	last  []byte        // the end of the stream; not nil once there is to be one
-	ended bool          // the end was handed to the writer
-	began bool          // the present stream has its header
-	mute  bool          // a handshake is under way
-	quiet chan struct{} // closed when everything was written; nil if nobody waits
-	over  func()        // called once when the end was written
+	mu      sync.Mutex
+	buf     []byte
+	sess    *session.Session
+	last    []byte        // the end of the stream; not nil once there is to be one
+	ended   bool          // the end was handed to the writer
+	began   bool          // the present stream has its header
+	headers int           // sent so far
+	mute    bool          // a handshake is under way
+	quiet   chan struct{} // closed when everything was written; nil if nobody waits
+	over    func()        // called once when the end was written
 }
 
 // maxUnread bounds what waits of the stream's own. A peer that asks on without reading is cut off: it would not read a goodbye either (attacks
@@ -48,13 +50,20 @@ func (c *client) send(p []byte) {
 // sendHeader opens our direction of the stream.
 func (c *client) sendHeader(from, to string) {
 	c.out.mu.Lock()
+	before := c.out.headers
+	c.out.headers++
 	c.out.began = true
 	c.out.mu.Unlock()
-	c.send(c.header(from, to))
+	c.send(c.header(before, from, to))
 }
 
-func (c *client) header(from, to string) []byte {
-	return c.srv.framing.AppendHeader(nil, stream.Header{Content: ns.Client, From: from, To: to, ID: c.id, Version: "1.0", Lang: "en"})
+// header is the header of a stream behind as many others on this connection.
+func (c *client) header(before int, from, to string) []byte {
+	id := c.id
+	if before > 0 { // RFC 6120 §5.4.3.3, §6.4.6: a stream that begins anew has an id of its own
+		id += "." + strconv.Itoa(before)
+	}
+	return c.srv.framing.AppendHeader(nil, stream.Header{Content: ns.Client, From: from, To: to, ID: id, Version: "1.0", Lang: "en"})
 }
 
 // finish ends the stream: nothing goes out behind last. Only the first end counts.
@@ -63,7 +72,7 @@ func (c *client) finish(last []byte) {
 	mute := c.out.mute
 	if c.out.last == nil {
 		if !c.out.began { // RFC 6120 §4.9.1.2: an error needs a stream around it
-			last = append(c.header(c.srv.defaultDomain(), ""), last...)
+			last = append(c.header(c.out.headers, c.srv.defaultDomain(), ""), last...)
 		}
 		c.out.last = last
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,6 +201,7 @@ type peer struct {
 	// the offer of the stream
 	mechanisms []sasl.Name
 	bindings   []sasl.BindingType
+	streams    []string // ids of the streams on this connection
 }
 
 const header = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='example.org' version='1.0'>"
@@ -306,6 +308,12 @@ func (p *peer) open() {
 	p.dec = xmlstream.NewDecoder(xmlstream.Maximum)
 	p.send("<?xml version='1.0'?>" + header)
 	p.expect("<stream>")
+	// RFC 6120 §5.4.3.3, §6.4.6: each stream on a connection has an id of its own.
+	id := p.dec.Start().ID
+	if id == "" || slices.Contains(p.streams, id) {
+		p.t.Errorf("the stream id %q is none, or was one before: %q", id, p.streams)
+	}
+	p.streams = append(p.streams, id)
 }
 
 // secure goes through STARTTLS and opens the stream again.

@@ -34,7 +34,7 @@ type client struct {
 	srv    *Server
 	conn   *transport.Conn
 	writer *transport.Writer
-	id     string
+	id     string // of the connection, in logs, and of its first stream
 	log    *slog.Logger
 	ctx    context.Context // carries the session once there is one
 	cancel context.CancelFunc
