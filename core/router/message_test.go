@@ -316,7 +316,7 @@ func TestRestoreAndRedeliver(t *testing.T) {
 			}
 			info, _ := g.sessions.Get(context.Background(), full)
 			taken := make(chan int, 1)
-			g.r.Redeliver(context.Background(), info, kept, func(n int) { taken <- n })
+			g.r.Redeliver(context.Background(), info, kept, func(int) bool { return false }, func(n int) { taken <- n })
 			if n := <-taken; n != x.taken {
 				t.Errorf("taken %d, want %d", n, x.taken)
 			}

@@ -14,12 +14,13 @@ import (
 // Redeliver hands messages of an account's Offline list to one of its sessions, in their order, and takes them off the list: for a session with
 // stream management they move to its Unacked list before they are sent, for another they are removed once they are in its ring. done is
 // told, in the account's lane, how many the session has taken; the others are still in the list.
-func (r *Router) Redeliver(ctx context.Context, to event.SessionInfo, kept []storage.Stored, done func(taken int)) {
+// fresh tells which of them come without a delay stamp.
+func (r *Router) Redeliver(ctx context.Context, to event.SessionInfo, kept []storage.Stored, fresh func(i int) bool, done func(taken int)) {
 	account := to.JID.Bare()
 	sts := make([]*stanza.Stanza, len(kept))
 	u := journal.NewUnit(journal.AccountLane(account.String()))
 	for i := range kept {
-		st, err := r.Restore(ctx, account, kept[i])
+		st, err := r.restore(ctx, account, kept[i], !fresh(i))
 		if err != nil {
 			r.log.Error("a kept message cannot be read", "account", account.String(), "id", int64(kept[i].ID), "err", err)
 			continue // it is taken off the list: it would be in the way for ever

@@ -16,6 +16,11 @@ import (
 // Restore returns a kept message (of the Offline or an Unacked list) as its account is to get it: with what was stamped on its first copy, and
 // with the time since which it has been waiting (XEP-0203).
 func (r *Router) Restore(ctx context.Context, account jid.JID, kept storage.Stored) (*stanza.Stanza, error) {
+	return r.restore(ctx, account, kept, true)
+}
+
+// restore is Restore; late adds the stamp of a delay.
+func (r *Router) restore(ctx context.Context, account jid.JID, kept storage.Stored, late bool) (*stanza.Stanza, error) {
 	st, err := stanza.Unmarshal(kept.Body)
 	if err != nil {
 		return nil, fmt.Errorf("router: restore message: %w", err)
@@ -25,7 +30,10 @@ func (r *Router) Restore(ctx context.Context, account jid.JID, kept storage.Stor
 		return nil, fmt.Errorf("router: restore message: %w", err)
 	}
 	st = m.Stanza
-	return st.WithPayload(st.Payload.With(append(m.Stamp, delay.Node(account.DomainJID(), kept.Msg.Time(), ""))...)), nil
+	if late {
+		m.Stamp = append(m.Stamp, delay.Node(account.DomainJID(), kept.Msg.Time(), ""))
+	}
+	return st.WithPayload(st.Payload.With(m.Stamp...)), nil
 }
 
 // Undelivered takes a stanza that was in the ring of a session which is over and has not reached its client. XEP-0198 §5: it is handled as if

@@ -190,7 +190,7 @@ func (f *flusher) deliver(account jid.JID, d *delivery) {
 			return
 		}
 		taken := make(chan int, 1)
-		m.router.Redeliver(f.ctx, to, page, func(n int) { taken <- n })
+		m.router.Redeliver(f.ctx, to, page, func(i int) bool { return m.fresh(&page[i]) }, func(n int) { taken <- n })
 		select {
 		case n := <-taken:
 			m.sizes.drop(owner)

@@ -1,10 +1,12 @@
 package offline
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -25,7 +27,7 @@ type Options struct {
 
 // Redeliverer hands kept messages to a session; core/server provides the router.
 type Redeliverer interface {
-	Redeliver(ctx context.Context, to event.SessionInfo, kept []storage.Stored, done func(taken int))
+	Redeliver(ctx context.Context, to event.SessionInfo, kept []storage.Stored, fresh func(i int) bool, done func(taken int))
 }
 
 // Module implements module.Module.
@@ -106,21 +108,34 @@ func (m *Module) keepOrder(_ context.Context, am *event.AccountMessage) error {
 	}
 	if i, ok := m.flush.behind(am.Account, am.Targets); ok {
 		am.Targets = slices.Delete(slices.Clone(am.Targets), i, i+1)
-		m.keep(am)
+		m.keep(am, behind)
 	}
 	return nil
 }
 
 func (m *Module) record(_ context.Context, am *event.AccountMessage) error {
 	if wanted(am) && !am.Offline {
-		m.keep(am)
+		m.keep(am, nil)
 	}
 	return nil
 }
 
-func (m *Module) keep(am *event.AccountMessage) {
+// behind marks a message that somebody was there for: it only waits behind others. It stands after the weight in a reference's note.
+var behind = []byte{1}
+
+// freshFor is how long such a message needs no delay stamp.
+const freshFor = time.Minute
+
+// fresh tells whether a message was only kept behind others, and not for long: to its receiver it comes as it would have come.
+func (m *Module) fresh(s *storage.Stored) bool {
+	_, n := binary.Uvarint(s.Note)
+	return n > 0 && bytes.Equal(s.Note[n:], behind) && m.d.Clock.Now().Sub(s.Msg.Time()) < freshFor
+}
+
+// keep puts a message into the list.
+func (m *Module) keep(am *event.AccountMessage, mark []byte) {
 	n := weight(am.Stanza)
-	am.Ref(storage.Offline, am.Account.String(), "", binary.AppendUvarint(nil, uint64(n)))
+	am.Ref(storage.Offline, am.Account.String(), "", append(binary.AppendUvarint(nil, uint64(n)), mark...))
 	am.Offline = true
 	account, id := am.Account, am.ID
 	m.sizes.add(account.String(), n)
