@@ -29,7 +29,8 @@ type Bridge struct {
 	counters counters
 
 	mu       sync.Mutex
-	inst     *instance // nil: the plugin is not there
+	inst     *instance     // nil: the plugin is not there
+	arrival  chan struct{} // closed when it is there, for the first time since the start
 	info     sdk.Info
 	codec    *mappings.Codec // nil: never attached since the start
 	caps     sdk.Capabilities
@@ -44,7 +45,7 @@ type Bridge struct {
 }
 
 func newBridge(m *Module, s BridgeSpec) *Bridge {
-	b := &Bridge{m: m, spec: s, told: map[jid.JID]bool{}, signings: map[jid.JID]*signing{}, acting: map[jid.JID]sdk.LoginID{}}
+	b := &Bridge{m: m, spec: s, arrival: make(chan struct{}), told: map[jid.JID]bool{}, signings: map[jid.JID]*signing{}, acting: map[jid.JID]sdk.LoginID{}}
 	b.portals.init(b)
 	b.puppets.init(b)
 	b.inbox.init(b, m.o.Tune.InboxEvents)
@@ -137,6 +138,11 @@ func (b *Bridge) attach(ctx context.Context, r sdk.Remote) error {
 	}
 	b.mu.Lock()
 	b.inst, b.last = i, nil
+	select {
+	case <-b.arrival:
+	default:
+		close(b.arrival)
+	}
 	b.told = map[jid.JID]bool{}
 	b.mu.Unlock()
 	b.log.Info("plugin attached", "plugin", info.Plugin, "version", info.Version)

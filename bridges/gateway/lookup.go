@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -24,25 +25,39 @@ func (m *Module) lookup(_ context.Context, v *event.RoomLookup) error {
 	if !b.mayUse(v.Asker) {
 		return b.notAllowed()
 	}
+	return event.Pending(m.o.Tune.JoinTimeout, func(resolve func(error)) {
+		if !m.run(func(ctx context.Context) { resolve(b.lead(ctx, v.Asker, v.Room)) }) {
+			resolve(stanza.NewError(stanza.ServiceUnavailable, "The server is being stopped."))
+		}
+	})
+}
+
+// startGrace is how long after the server's start people who enter wait for a plugin that is being started.
+const startGrace = 10 * time.Second
+
+// lead decodes the address and finds the room.
+func (b *Bridge) lead(ctx context.Context, asker, room jid.JID) error {
+	if left := startGrace - b.m.d.Clock.Now().Sub(b.m.started); b.current() == nil && left > 0 {
+		late, cancel := context.WithCancel(ctx)
+		timer := b.m.d.Clock.AfterFunc(left, cancel)
+		select {
+		case <-b.arrival:
+		case <-late.Done():
+		}
+		timer.Stop()
+		cancel()
+	}
 	i, codec := b.current(), b.codecNow()
 	if i == nil || codec == nil {
 		return &stanza.Error{Condition: stanza.RemoteServerTimeout, Type: "wait", Text: b.title() + " cannot be reached at the moment. Try again later."}
 	}
-	kind, id, err := codec.Decode(v.Room)
+	kind, id, err := codec.Decode(room)
 	if err != nil || kind != mappings.KindRoom && kind != mappings.KindAlias {
-		return stanza.NewError(stanza.ItemNotFound, v.Room.Local()+" cannot be a room on "+b.title()+".")
+		return stanza.NewError(stanza.ItemNotFound, room.Local()+" cannot be a room on "+b.title()+".")
 	}
-	asker := v.Asker
-	return event.Pending(m.o.Tune.JoinTimeout, func(resolve func(error)) {
-		started := m.run(func(context.Context) {
-			ctx, cancel := context.WithTimeout(i.ctx, m.o.Tune.JoinTimeout)
-			defer cancel()
-			resolve(b.find(ctx, i, asker, v.Room, kind, id))
-		})
-		if !started {
-			resolve(stanza.NewError(stanza.ServiceUnavailable, "The server is being stopped."))
-		}
-	})
+	ctx, cancel := context.WithTimeout(i.ctx, b.m.o.Tune.JoinTimeout)
+	defer cancel()
+	return b.find(ctx, i, asker, room, kind, id)
 }
 
 // find joins a room, or finds out where it is; the error is for the person who asked.
