@@ -48,6 +48,7 @@ type Connector struct {
 	ephemeral atomic.Int32 // an ephemeralWay
 	noShow    atomic.Bool  // the homeserver takes no presence
 	trouble   atomic.Bool  // what was reported last
+	upSince   atomic.Int64 // Unix time since which the homeserver answers, as far as is known
 	looked    atomic.Int64 // Unix time of the last look at all rooms
 	kick      chan struct{}
 	errands   chan func(context.Context) // bounded; what does not fit is dropped
@@ -120,6 +121,7 @@ func (c *Connector) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 	}
 	c.host, c.log = h, slog.New(h.Log())
 	c.hs.log = c.log
+	c.upSince.Store(c.now().Unix())
 	c.ghosts = newGhostBook()
 	c.rooms = newRoomBook(r)
 	c.server = newPushServer(c)
@@ -254,7 +256,9 @@ func (c *Connector) bot() (*homeserver, id.UserID, error) {
 // report tells the host how the connection is doing.
 func (c *Connector) report(ctx context.Context, state sdk.LoginState, cause error) {
 	s := sdk.LoginStatus{State: state, Since: c.opt.Now()}
-	c.trouble.Store(state != sdk.LoginConnected)
+	if was := c.trouble.Swap(state != sdk.LoginConnected); was && state == sdk.LoginConnected {
+		c.upSince.Store(c.now().Unix())
+	}
 	if cause != nil {
 		e := sdk.AsError(cause)
 		s.Code, s.Text = e.Code, e.Text

@@ -34,17 +34,9 @@ func (c *Connector) CreateDM(ctx context.Context, req sdk.CreateDMRequest) (sdk.
 	if err != nil {
 		return sdk.ChatInfo{}, err
 	}
-	g.mu.Lock() // two first messages at a time open one chat
-	defer g.mu.Unlock()
-	key := directKey(g.id(), users)
-	name, err := c.knownDirect(ctx, g.id(), key)
+	name, err := c.direct(ctx, g, users)
 	if err != nil {
 		return sdk.ChatInfo{}, err
-	}
-	if name == "" {
-		if name, err = c.openDirect(ctx, g.id(), users, key); err != nil {
-			return sdk.ChatInfo{}, err
-		}
 	}
 	r := c.rooms.get(name)
 	r.setJoined(g.id(), true)
@@ -65,6 +57,18 @@ func (c *Connector) CreateDM(ctx context.Context, req sdk.CreateDMRequest) (sdk.
 		info.Kind = sdk.ChatGroup
 	}
 	return info, nil
+}
+
+// direct is a ghost's chat with users, opened if there is none. The ghost's lock ends before a room's lane is taken: who has the lane asks for the lock.
+func (c *Connector) direct(ctx context.Context, g *ghost, users []id.UserID) (id.RoomID, error) {
+	g.mu.Lock() // two first messages at a time open one chat
+	defer g.mu.Unlock()
+	key := directKey(g.id(), users)
+	name, err := c.knownDirect(ctx, g.id(), key)
+	if name == "" && err == nil {
+		name, err = c.openDirect(ctx, g.id(), users, key)
+	}
+	return name, err
 }
 
 // knownDirect is the chat that the host remembers, "" if there is none or the

@@ -26,12 +26,8 @@ import (
 // complete, not the last one that was pushed; from there it is read again after a
 // start, after trouble, and while things happen in it.
 
-// readPage is how many events are asked for at a time; the first page of a regular
-// look is small, because usually there is nothing new.
-const (
-	readPage  = 100
-	firstPage = 20
-)
+// readPage is how many events are asked for at a time.
+const readPage = 100
 
 // oldNews is when what is read back counts as history, which rings no bell.
 const oldNews = 10 * time.Minute
@@ -164,11 +160,8 @@ func readCursor(c sdk.Cursor) (upTo id.EventID, before []string, since []uint64)
 func (c *Connector) readBack(ctx context.Context, api *mautrix.Client, r *room) (b *back, complete bool, err error) {
 	b = &back{cursor: r.verified, before: r.before, self: api.UserID, seen: map[id.EventID]bool{}, behind: -1}
 	from, limit := "", readPage
-	switch {
-	case r.verified == "":
+	if r.verified == "" {
 		limit = overlap
-	case r.checked:
-		limit = firstPage
 	}
 	for {
 		page, err := c.messages(ctx, api, r.id, from, mautrix.DirectionBackward, limit)
@@ -176,7 +169,7 @@ func (c *Connector) readBack(ctx context.Context, api *mautrix.Client, r *room) 
 			return b, false, err
 		}
 		more := b.take(page.Events)
-		passed := b.behind >= 0 && (r.checked || !more || b.behind > overlap)
+		passed := b.behind > overlap
 		end := page.End == "" || !more
 		if r.verified == "" || end || passed || len(b.found) >= c.conf.MaxGap {
 			slices.Reverse(b.found)
@@ -186,8 +179,7 @@ func (c *Connector) readBack(ctx context.Context, api *mautrix.Client, r *room) 
 	}
 }
 
-// overlap is how many events in front of the cursor are looked at again after a
-// start and after trouble. The order of /messages is that of the room's graph:
+// overlap is how many events in front of the cursor are looked at again. The order of /messages is that of the room's graph:
 // what was sent at the same time as the cursor's event may stand in front of it
 // although it was accepted later. Which of them are new, the cursor tells.
 const overlap = 50

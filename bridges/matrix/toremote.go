@@ -110,6 +110,30 @@ func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room,
 	if err := c.catchUp(ctx, api, r); err != nil {
 		return err
 	}
+	for {
+		if err := c.scanPrior(ctx, api, r, h, prior); err != nil || len(prior) > 0 {
+			return err
+		}
+		if ephemeralWay(c.ephemeral.Load()) == wayPush || c.now().Sub(time.Unix(c.upSince.Load(), 0)) > showsLate {
+			return nil
+		}
+		select {
+		case <-c.opt.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// showsLate is how long after it was killed a homeserver may show an event for the
+// first time that it had taken before.
+//
+// COMPAT(Dendrite 0.15): its parts hand events to each other through a queue, which
+// gives out again after 30 s what the killed process had taken from it.
+const showsLate = 35 * time.Second
+
+// scanPrior reads the room back to before the operation.
+func (c *Connector) scanPrior(ctx context.Context, api *mautrix.Client, r *room, h *sdk.OpHeader, prior map[sdk.PartID]sdk.Part) error {
 	since := h.Time.Add(-10 * time.Minute)
 	from := ""
 	for range 10 {
