@@ -46,6 +46,9 @@ func TestGrammar(t *testing.T) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if err := live(ctx, w, g, who, fmt.Sprintf("r%d", i), &said, &heard); err != nil {
+					if end, _ := ctx.Deadline(); time.Until(end) < time.Second { // it was cut off by the end of the test
+						return
+					}
 					t.Errorf("%s cannot log in: %v", who, err)
 					return
 				}
