@@ -258,6 +258,8 @@ class Run:
     def among_xmpp(self):
         """The room itself loses and doubles nothing either."""
         for reader in (self.juliet, self.romeo):
+            errors = [m for m in reader.messages.items if m["type"] == "error"]
+            self.report.that(f"{reader.name}: no message was refused", not errors, f"{len(errors)}, the first: {errors[:1]}")
             shown = self.recorded(reader)
             for writer in (self.juliet, self.romeo):
                 got = [body for nick, body in shown if nick == writer.name.title()]

@@ -207,7 +207,9 @@ class Person(slixmpp.ClientXMPP):
         plugin, h = self.plugin["xep_0198"], failed.xml.get("h")
         if h is None:
             return
-        for _ in range(min((int(h) - plugin.last_ack) % 2**32, len(plugin.unacked_queue))):
+        handled = (int(h) - plugin.last_ack) % 2**32
+        # What the server kept may be behind what it had acknowledged in the end (presence is not kept): then it says nothing new.
+        for _ in range(handled if handled <= len(plugin.unacked_queue) else 0):
             self._on_acked(plugin.unacked_queue.popleft()[1])
 
     def _on_acked(self, stanza):
