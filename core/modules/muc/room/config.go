@@ -46,6 +46,8 @@ type Config struct {
 	Contacts        []string `json:"contacts,omitempty"` // JIDs (muc#roominfo_contactjid)
 	PubSub          string   `json:"pubsub,omitempty"`   // XMPP URI (muc#roomconfig_pubsub)
 
+	Extras // of features that XEP-0045 does not know (features.go)
+
 	// Locked: made and not yet configured; only the owner may enter (XEP-0045 §10.1).
 	Locked bool `json:"locked,omitempty"`
 

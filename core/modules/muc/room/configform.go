@@ -80,7 +80,7 @@ var roleOptions = []form.Option{{Label: "Moderator", Value: "moderator"}, {Label
 func (c Config) Form(room jid.JID, owners, admins []string) *form.Form {
 	f := form.New(form.TypeForm, ns.MUCRoomConfig)
 	f.Title = "Configuration of " + room.String()
-	for _, s := range settings {
+	for _, s := range allSettings() {
 		f.Add(form.Field{Var: s.name, Type: s.typ, Label: s.label, Options: s.options, Values: s.get(&c)})
 	}
 	return f.Add(
@@ -95,7 +95,7 @@ func (c Config) Submit(f *form.Form) (Config, error) {
 	if ft := f.FormType(); ft != "" && ft != ns.MUCRoomConfig {
 		return c, stanza.NewError(stanza.BadRequest, "this is not a room configuration form")
 	}
-	for _, s := range settings {
+	for _, s := range allSettings() {
 		fd, ok := f.Field(s.name)
 		if !ok || s.set == nil {
 			continue
