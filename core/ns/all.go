@@ -186,6 +186,7 @@ func All() []string {
 		MAM,
 		MAMExtended,
 		MAMFullText,
+		MAMGroupchatField,
 		Inbox,
 		EME,
 		OMEMO,

@@ -65,10 +65,11 @@ const (
 
 // Archive.
 const (
-	MAM         = "urn:xmpp:mam:2"          // XEP-0313
-	MAMExtended = "urn:xmpp:mam:2#extended" // XEP-0313
-	MAMFullText = "urn:xmpp:fulltext:0"     // XEP-0431, form field
-	Inbox       = "urn:xmpp:inbox:1"        // XEP-0430
+	MAM               = "urn:xmpp:mam:2"                 // XEP-0313
+	MAMExtended       = "urn:xmpp:mam:2#extended"        // XEP-0313
+	MAMFullText       = "urn:xmpp:fulltext:0"            // XEP-0431, form field
+	MAMGroupchatField = "urn:xmpp:mam:2#groupchat-field" // XEP-0313
+	Inbox             = "urn:xmpp:inbox:1"               // XEP-0430
 )
 
 // Encryption, of which a server knows the names only.
