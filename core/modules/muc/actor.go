@@ -29,6 +29,7 @@ type actor struct {
 	hist   history
 	hear   audience
 	joins  joinRate
+	extra  extras // of features that XEP-0045 does not know (hooks.go)
 
 	// Order. A task that has to wait is in backlog, and so is everything behind it: it is bounded by the units that the edges have admitted.
 	backlog  []task

@@ -113,8 +113,13 @@ func (a *actor) info(asker jid.JID) module.DiscoInfo {
 		pick(c.Persistent, "muc_persistent", "muc_temporary"),
 		pick(c.Public, "muc_public", "muc_hidden"))
 	out.Features = append(out.Features, c.Features...)
+	var f *form.Form
 	if a.maySee(&inbound{st: &stanza.Stanza{From: asker}}) {
-		out.Forms = []*xmlstream.Node{a.roomInfo().Node()}
+		f = a.roomInfo()
+	}
+	out.Features = append(out.Features, a.m.dispatch.describe(a, asker, f)...)
+	if f != nil {
+		out.Forms = []*xmlstream.Node{f.Node()}
 	}
 	return out
 }
@@ -156,6 +161,9 @@ func (a *actor) reservedNick(asker jid.JID) module.DiscoInfo {
 func (s discoSource) DiscoItems(ctx context.Context, asker, target jid.JID, node, after string, limit int) ([]module.DiscoItem, int, bool, error) {
 	h := s.m.hosts[target.Domain()]
 	switch {
+	case h != nil && target.HasLocal() && target.IsBare() && node != "":
+		items, ok, err := s.m.listed(ctx, h, asker, target, node)
+		return items, len(items), ok, err
 	case h == nil || target.IsFull() || node != "":
 		return nil, 0, false, nil
 	case target.HasLocal():

@@ -1,7 +1,11 @@
 package muc
 
 import (
+	"slices"
+
+	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
+	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
@@ -59,6 +63,7 @@ type dispatch struct {
 	service  map[iqKey]func(*host) *xmlstream.Node
 	// refine decides between the meanings of one kind and type of stanza; ok false leaves it to stanzas.
 	refine map[stanzaKey]func(*stanza.Stanza) (e entry, ok bool)
+	hooks
 }
 
 // features are what a room can do, one file each.
@@ -70,7 +75,8 @@ var features = []func(*dispatch){
 func newDispatch() *dispatch {
 	d := &dispatch{stanzas: map[stanzaKey]entry{}, iq: map[iqKey]entry{}, messages: map[xmlstream.Name]entry{},
 		service: map[iqKey]func(*host) *xmlstream.Node{}, refine: map[stanzaKey]func(*stanza.Stanza) (entry, bool){}}
-	for _, f := range features {
+	d.items = map[string]func(*actor, jid.JID) []module.DiscoItem{}
+	for _, f := range slices.Concat(features, moreFeatures) {
 		f(d)
 	}
 	return d

@@ -44,11 +44,16 @@ func (a *actor) groupchat(in *inbound) {
 	st := a.reflection(in.st, o)
 	rec := event.NewMessageRecord(in.u, a.m.d.IDs.Next(), st)
 	m := &event.RoomMessage{MessageRecord: rec, Room: a.jid, Occupant: a.value(o, in.st.From), Live: true, At: rec.ID.Time()}
-	if err := decide(a, &a.m.ev.Message, m, nil); err != nil {
+	err := a.m.dispatch.guard(a, m)
+	if err == nil {
+		err = decide(a, &a.m.ev.Message, m, nil)
+	}
+	if err != nil {
 		a.refuse(in, err)
 		return
 	}
 	a.keep(m, o.Bare.String())
+	a.m.dispatch.record(a, m)
 	if rec.Stored() {
 		a.dedupe(in, rec, o)
 	}
@@ -136,6 +141,7 @@ func (a *actor) say(m *event.RoomMessage) {
 	if m.Live {
 		a.fan(st, a.audience().all)
 	}
+	a.m.dispatch.tell(a, m)
 	_ = a.m.ev.Message.Committed(a.ctx, m)
 }
 

@@ -134,6 +134,11 @@ func (m *Module) Register(r *module.Registrar) error {
 			return fmt.Errorf("muc: register: %w", err)
 		}
 	}
+	for _, route := range m.dispatch.routes {
+		if err := r.IQ(route(m)); err != nil {
+			return fmt.Errorf("muc: register: %w", err)
+		}
+	}
 	r.Disco(Scope, discoSource{m})
 	c2s := &r.Deps.Events.C2S
 	c2s.Closed.On(event.After, "muc", m.sessionClosed)

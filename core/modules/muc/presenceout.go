@@ -74,6 +74,9 @@ func (n *notice) stanza(a *actor, real jid.JID, own bool) *stanza.Stanza {
 	}
 	st := &stanza.Stanza{Kind: stanza.Presence, Type: n.typ, From: a.occupantJID(nick),
 		Payload: n.show.With(occupantIDNode(n.o.ID), x)}
+	if n.typ == "" {
+		st.Payload = a.m.dispatch.wear(a, n.o, st.Payload)
+	}
 	if own {
 		st.ID = n.id
 	}

@@ -55,7 +55,12 @@ func (a *actor) load() error {
 		}
 		p.After = page[len(page)-1].JID
 	}
-	if err := a.adopt(r); err != nil {
+	err = a.adopt(r)
+	if err == nil {
+		err = a.m.dispatch.load(a)
+	}
+	if err != nil {
+		a.room = nil
 		return err
 	}
 	a.loaded = true
@@ -69,7 +74,7 @@ func (a *actor) adopt(r *room.Room) error {
 		return fmt.Errorf("muc: load room: %w", err)
 	}
 	a.room, a.ids = r, ids
-	a.hist, a.hear = history{}, audience{}
+	a.hist, a.hear, a.extra = history{}, audience{}, newExtras()
 	return nil
 }
 
@@ -145,6 +150,7 @@ func dropRoom(u *journal.Unit, at jid.JID) {
 		storage.DeleteRow{Table: tableTemporary, Owner: at.Domain(), Key: at.String()},
 		storage.DeleteRows{Table: tableVCard, Owner: at.String()},
 		storage.DeleteRows{Table: tableNicks, Owner: at.String()})
+	dropFeatures(u, at)
 }
 
 // newRoom returns a room that is not stored yet.
