@@ -62,6 +62,13 @@ type Messages interface {
 	Body(ctx context.Context, id MessageID) ([]byte, error)
 	// Count returns the length of a list up to max (0: without bound).
 	Count(ctx context.Context, kind RefKind, owner string, limit int) (int, error)
+	// CountRange returns how many references a range holds, up to its Limit (0: without bound). It looks at each, and with Peer at those of others, too.
+	CountRange(ctx context.Context, kind RefKind, owner string, r Range) (int, error)
+	// Find returns, newest first, the entries of a peer whose bodies hold part, among the newest entries of a list: so many are looked at.
+	Find(ctx context.Context, kind RefKind, owner, peer string, part []byte, among int) ([]Stored, error)
+	// Beyond returns the highest id that has to go so that at most so many messages, and so many bytes of bodies, remain of a list (0: any
+	// number); 0 if none has to. It looks at what remains.
+	Beyond(ctx context.Context, kind RefKind, owner string, number int, size int64) (MessageID, error)
 	// Owners lists the owners that have at least one reference of the kind, in order: what is waiting after a start.
 	Owners(ctx context.Context, kind RefKind, p Page) ([]string, error)
 	// LastID returns the highest id in use, 0 if none: where an id allocator goes on after a start.

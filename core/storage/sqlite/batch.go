@@ -30,6 +30,7 @@ type batch struct {
 	ended      []string // sessions that were deleted
 
 	ownIDs  int64    // the highest id of a reference that is not its message's
+	indexed int64    // bodies up to here are in the index of words, or noted for it
 	owners  []string // names that this transaction brought into the caches
 	peers   []string
 	epochs  []claimed
@@ -66,7 +67,7 @@ func (b *batch) init(w *writer) {
 // reset forgets everything, before a transaction.
 func (b *batch) reset() {
 	b.drop()
-	b.ownIDs, b.written = 0, 0
+	b.ownIDs, b.written, b.indexed = 0, 0, b.w.indexed
 	b.owners, b.peers, b.epochs, b.retries = b.owners[:0], b.peers[:0], b.epochs[:0], b.retries[:0]
 	clear(b.seen)
 }
@@ -92,11 +93,11 @@ func (b *batch) drop() {
 // bookmark is a point to which a savepoint can go back.
 type bookmark struct {
 	owners, peers, epochs, retries int
-	ownIDs                         int64
+	ownIDs, indexed                int64
 }
 
 func (b *batch) mark() bookmark {
-	return bookmark{len(b.owners), len(b.peers), len(b.epochs), len(b.retries), b.ownIDs}
+	return bookmark{len(b.owners), len(b.peers), len(b.epochs), len(b.retries), b.ownIDs, b.indexed}
 }
 
 // back forgets what came after a mark; the zero mark is the beginning. What came before it has been written.
@@ -108,7 +109,7 @@ func (b *batch) back(m bookmark) {
 	b.w.owners.drop(b.owners[m.owners:]...)
 	b.w.peers.drop(b.peers[m.peers:]...)
 	b.owners, b.peers, b.epochs, b.retries = b.owners[:m.owners], b.peers[:m.peers], b.epochs[:m.epochs], b.retries[:m.retries]
-	b.ownIDs, b.written = m.ownIDs, m.retries
+	b.ownIDs, b.written, b.indexed = m.ownIDs, m.retries, m.indexed
 }
 
 // publish makes known what is now committed.
@@ -117,6 +118,7 @@ func (b *batch) publish() {
 		b.w.epochs[e.lane] = e.epoch
 	}
 	b.w.ownIDs = max(b.w.ownIDs, b.ownIDs)
+	b.w.indexed = b.indexed
 	b.w.retries.add(b.retries)
 }
 
@@ -184,6 +186,9 @@ func (b *batch) flushBodies() error {
 		} else {
 			for _, m := range rows[:n] {
 				delete(b.uses, m.ID)
+				if err := b.noteLate(m.ID); err != nil {
+					return err
+				}
 			}
 		}
 		rows = rows[n:]

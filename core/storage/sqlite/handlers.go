@@ -34,7 +34,7 @@ var handlers = table(
 	conditional(putPortal), always(deletePortal), always(putPuppet), always(putIDPair), always(deleteIDPairs),
 	always(putRow), conditional(compareAndPut), always(deleteRow), always(deleteRows),
 	conditional(claimEpoch),
-	always(dropRetries), always(dropSession), always(dropGone), always(dropBodies),
+	always(dropRetries), always(index), always(dropSession), always(dropGone), always(dropBodies),
 )
 
 func table(all ...handler) map[reflect.Type]handler {

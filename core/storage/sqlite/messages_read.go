@@ -160,6 +160,85 @@ func (m messages) Count(ctx context.Context, k storage.RefKind, owner string, li
 	return n, m.s.readError("count list", err)
 }
 
+var countRange = map[bool][kinds]string{
+	false: perKind(`SELECT count(*) FROM (SELECT 1 FROM %s WHERE owner = (SELECT id FROM owner WHERE name = ?1) AND id > ?2 AND id < ?3 LIMIT ?4)`),
+	true: perKind(`SELECT count(*) FROM (SELECT 1 FROM %s WHERE owner = (SELECT id FROM owner WHERE name = ?1) AND id > ?2 AND id < ?3
+		AND peer = (SELECT id FROM peer WHERE name = ?5) LIMIT ?4)`),
+}
+
+// CountRange implements storage.Messages.
+func (m messages) CountRange(ctx context.Context, k storage.RefKind, owner string, r storage.Range) (n int, err error) {
+	if err := knownKind(k); err != nil {
+		return 0, err
+	}
+	if r.Before == 0 {
+		r.Before = openEnd
+	}
+	limit := int64(math.MaxInt64)
+	if r.Limit > 0 {
+		limit = int64(r.Limit)
+	}
+	args := []any{owner, int64(r.After), int64(r.Before), limit}
+	if r.Peer != "" {
+		args = append(args, r.Peer)
+	}
+	err = m.s.readers.read(ctx, func(c *conn) error {
+		v, _, err := c.one(countRange[r.Peer != ""][k], args...)
+		n = int(integer(v))
+		return err
+	})
+	return n, m.s.readError("count range", err)
+}
+
+var findNewest = perKind(`SELECT r.id, coalesce(r.msg, r.id), ?2, r.note, b.body
+	FROM (SELECT id, msg, peer, note FROM %s WHERE owner = (SELECT id FROM owner WHERE name = ?1) ORDER BY id DESC LIMIT ?4) r
+	CROSS JOIN body b ON b.id = coalesce(r.msg, r.id)
+	WHERE r.peer = (SELECT id FROM peer WHERE name = ?2) AND instr(b.body, ?3) > 0`)
+
+// Find implements storage.Messages.
+func (m messages) Find(ctx context.Context, k storage.RefKind, owner, peer string, part []byte, among int) (found []storage.Stored, err error) {
+	if err := knownKind(k); err != nil {
+		return nil, err
+	}
+	err = m.s.readers.read(ctx, func(c *conn) error {
+		return c.query(ctx, findNewest[k], func(row []driver.Value) error {
+			found = append(found, storage.Stored{Ref: refOf(k, owner, row), Body: blob(row[4])})
+			return ctx.Err()
+		}, owner, peer, part, int64(among))
+	})
+	return found, m.s.readError("find message", err)
+}
+
+var (
+	overNumber = perKind(`SELECT id FROM %s WHERE owner = (SELECT id FROM owner WHERE name = ?1) ORDER BY id DESC LIMIT 1 OFFSET ?2`)
+	overBytes  = perKind(`SELECT id FROM (SELECT r.id AS id, sum(length(b.body)) OVER (ORDER BY r.id DESC ROWS UNBOUNDED PRECEDING) AS size
+		FROM %s r CROSS JOIN body b ON b.id = coalesce(r.msg, r.id) WHERE r.owner = (SELECT id FROM owner WHERE name = ?1)) WHERE size > ?2 LIMIT 1`)
+)
+
+// Beyond implements storage.Messages.
+func (m messages) Beyond(ctx context.Context, k storage.RefKind, owner string, number int, size int64) (through storage.MessageID, err error) {
+	if err := knownKind(k); err != nil {
+		return 0, err
+	}
+	err = m.s.readers.read(ctx, func(c *conn) error {
+		for _, q := range []struct {
+			text string
+			most int64
+		}{{overNumber[k], int64(number)}, {overBytes[k], size}} {
+			if q.most <= 0 {
+				continue
+			}
+			v, _, err := c.one(q.text, owner, q.most)
+			if err != nil {
+				return err
+			}
+			through = max(through, storage.MessageID(integer(v)))
+		}
+		return ctx.Err()
+	})
+	return through, m.s.readError("find what is beyond", err)
+}
+
 // fewOwners is how many owners of a kind are read and put in order in memory. With more of them it is cheaper to go along the names.
 const fewOwners = 512
 

@@ -54,8 +54,10 @@ func replaceMessage(b *batch, op storage.ReplaceMessage) error {
 		b.bodies[i].Body = op.Body
 		return nil
 	}
-	_, err := b.c.exec(`UPDATE body SET body = ? WHERE id = ?`, nullable(op.Body), int64(op.ID))
-	return err
+	if _, err := b.c.exec(`UPDATE body SET body = ? WHERE id = ?`, nullable(op.Body), int64(op.ID)); err != nil {
+		return err
+	}
+	return b.unindex(int64(op.ID)) // the new text is not found: it is a tombstone
 }
 
 // putRef gathers a reference. Those of an outbox are replaced as a matter of course, so they are written by themselves.

@@ -183,6 +183,12 @@ func dropBodies(b *batch, op dropBodiesOp) error {
 		if n > 0 && id == integer(v) { // its id is not to be given out again
 			b.ownIDs = max(b.ownIDs, id)
 		}
+		if n > 0 {
+			err = b.unindex(id)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type writer struct {
 	peers   *names
 	epochs  map[journal.Lane]uint64
 	ownIDs  int64 // the highest id that is not a body's, as in meta
+	indexed int64 // as in meta: how far the index of words is
 	retries *retries
 	clock   func() time.Time
 	b       batch // scratch of one group
@@ -32,7 +33,12 @@ func newWriter(c *conn, r *retries, clock func() time.Time) (*writer, error) {
 		return nil, err
 	}
 	v, _, err := c.one(`SELECT value FROM meta WHERE key = 'last_id'`)
+	if err != nil {
+		return nil, err
+	}
 	w.ownIDs = integer(v)
+	v, _, err = c.one(`SELECT value FROM meta WHERE key = 'indexed'`)
+	w.indexed = integer(v)
 	return w, err
 }
 
