@@ -106,6 +106,9 @@ func (a *actor) loadHistory() error {
 		if err != nil {
 			return fmt.Errorf("muc: load history: %w", err)
 		}
+		if isSubject(st) { // XEP-0045 §7.2.15: there is one, and it comes behind the history
+			continue
+		}
 		a.hist.add(a.pastOf(s.ID, st.WithPayload(st.Payload.With(a.stanzaIDNode(int64(s.ID))))))
 	}
 	a.hist.trim(a.room.Config.MaxHistory, a.m.o.HistoryBytes)

@@ -130,6 +130,7 @@ func (a *actor) injectSubject(in *inbound, x *injection) error {
 		return fmt.Errorf("muc: set subject: %w", err)
 	}
 	s := subjectOf(x.m, x.m.Occupant.Nick, x.m.Occupant.ID)
+	a.archive(x.m, x.m.Occupant.Real.Bare().String())
 	in.u.Add(storage.PutRoom{Room: a.row(a.room, a.room.Config, s)})
 	a.commit(in.u, func(err error) {
 		if err == nil {

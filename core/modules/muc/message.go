@@ -88,8 +88,8 @@ func (a *actor) reflection(st *stanza.Stanza, o *room.Occupant) *stanza.Stanza {
 // keep stores a message for the room's history and archive, if it is worth it: what has a body, and what hints say (XEP-0334). Its
 // peer is the real sender, for filters and for who may see her.
 func (a *actor) keep(m *event.RoomMessage, peer string) {
-	if !a.m.o.NoArchive && hints.Payload(m.Stanza.Payload).Archive() {
-		m.Ref(storage.Room, a.jid.String(), peer, nil)
+	if hints.Payload(m.Stanza.Payload).Archive() {
+		a.archive(m, peer)
 	}
 }
 

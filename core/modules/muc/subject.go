@@ -32,6 +32,7 @@ func (a *actor) changeSubject(in *inbound, resumed *event.PendingError) {
 		return
 	}
 	s := subjectOf(m, o.Nick, o.ID)
+	a.archive(m, o.Bare.String()) // XEP-0313 §5.1.3: subject changes are kept, too
 	in.u.Add(storage.PutRoom{Room: a.row(a.room, a.room.Config, s)})
 	a.commit(in.u, func(err error) {
 		if err != nil {
@@ -55,7 +56,11 @@ func subjectOf(m *event.RoomMessage, nick, occupant string) room.Subject {
 func (a *actor) showSubject(m *event.RoomMessage, s room.Subject) {
 	a.room.Subject = s
 	a.room.Version++
-	a.fan(m.Stanza.WithPayload(m.Stanza.Payload.With(m.Stamp...)), a.audience().all)
+	st := m.Stanza
+	if m.Stored() {
+		st = st.WithPayload(st.Payload.With(a.stanzaIDNode(int64(m.ID))))
+	}
+	a.fan(st.WithPayload(st.Payload.With(m.Stamp...)), a.audience().all)
 	_ = a.m.ev.Subject.Committed(a.ctx, m)
 }
 

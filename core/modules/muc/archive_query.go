@@ -1,0 +1,65 @@
+package muc
+
+import (
+	"context"
+
+	"github.com/viaduct-xmpp/viaduct/core/event"
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
+	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
+)
+
+// ArchiveAccess tells whether somebody may read the archive of a room now, and whether she is shown who is behind a nick; ids are the
+// room's. It is asked by core/modules/mam, which answers the question.
+func (m *Module) ArchiveAccess(ctx context.Context, at, asker jid.JID) (real bool, ids *stanzaid.Codec, err error) {
+	h := m.hosts[at.Domain()]
+	if h == nil || !at.IsBare() || !at.HasLocal() {
+		return false, nil, notHere()
+	}
+	type access struct {
+		real bool
+		ids  *stanzaid.Codec
+	}
+	found := make(chan access, 1)
+	err = m.query(ctx, h, asker, at, func(a *actor) error {
+		real, err := a.mayRead(asker)
+		if err == nil {
+			found <- access{real, a.ids}
+		}
+		return err
+	})
+	if err != nil {
+		return false, nil, err
+	}
+	got := <-found
+	return got.real, got.ids, nil
+}
+
+// mayRead: whoever may enter now may read (XEP-0313 §5.1.3), and who is shown real addresses in the room finds them in its archive.
+func (a *actor) mayRead(asker jid.JID) (real bool, err error) {
+	c, af, here := a.room.Config, a.room.Affiliation(asker), a.room.ByBare(asker.Bare())
+	switch {
+	case af == room.Outcast:
+		return false, stanza.NewError(stanza.Forbidden, "you are banned from this room")
+	case c.Locked && af != room.Owner:
+		return false, stanza.NewError(stanza.ItemNotFound, "there is no such room")
+	case c.MembersOnly && af < room.Member:
+		return false, stanza.NewError(stanza.Forbidden, "only members may read what is kept of this room")
+	case c.Password != "" && af != room.Owner && len(here) == 0:
+		return false, stanza.NewError(stanza.Forbidden, "enter the room to read what is kept of it: it has a password")
+	}
+	real = c.NonAnonymous || af >= room.Admin // who would be a moderator
+	for _, o := range here {
+		real = real || a.room.SeesJIDs(o)
+	}
+	return real, nil
+}
+
+// archive keeps a message in the room's archive. The real sender stands beside it: for filters, and for those who may know her.
+func (a *actor) archive(m *event.RoomMessage, peer string) {
+	if !a.m.o.NoArchive {
+		m.Ref(storage.Room, a.jid.String(), peer, m.Occupant.ArchiveNote())
+	}
+}
