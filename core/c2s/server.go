@@ -124,15 +124,15 @@ func (s *Server) defaultDomain() string {
 	return ""
 }
 
-// Serve runs a connection: one that begins in the clear (RFC 6120 §5), or one whose TLS handshake is done (XEP-0368). It returns when another
-// goroutine of the connection goes on.
+// Serve runs a connection: one that begins in the clear (RFC 6120 §5), or one that is secure from the start (XEP-0368, RFC 7395 §4). It returns
+// when another goroutine of the connection goes on.
 func (s *Server) Serve(ctx context.Context, conn *transport.Conn) {
 	c := s.admit(ctx, conn)
 	if c == nil {
 		return
 	}
 	at := stageTLS
-	if _, ok := conn.ConnectionState(); ok {
+	if conn.Secure() {
 		at = stageAuth
 	}
 	c.run(c.ctx, at)

@@ -79,6 +79,8 @@ type Conn struct {
 	more bool // crypto/tls may hold plain text
 	leaf *x509.Certificate
 
+	carried *Carried // nil for a socket of its own
+
 	deadline readDeadline
 	rate     bucket
 
@@ -174,8 +176,20 @@ func (c *Conn) Handshake(ctx context.Context, role Role, cfg *tls.Config) error 
 	return nil
 }
 
-// ConnectionState describes TLS; false when there is none.
+// Carried is what is known of a connection that something else carries, a WebSocket: its security is that of the carrier.
+type Carried struct {
+	Channel sasl.Channel
+	TLS     *tls.ConnectionState // nil when TLS ends elsewhere
+}
+
+// Secure tells whether nobody on the way can read: TLS here, or where the carrier says so.
+func (c *Conn) Secure() bool { return c.Channel().Secure }
+
+// ConnectionState describes TLS; false when there is none, or when it ends elsewhere.
 func (c *Conn) ConnectionState() (tls.ConnectionState, bool) {
+	if c.carried != nil && c.carried.TLS != nil {
+		return *c.carried.TLS, true
+	}
 	t := c.tls.Load()
 	if t == nil {
 		return tls.ConnectionState{}, false
@@ -186,6 +200,9 @@ func (c *Conn) ConnectionState() (tls.ConnectionState, bool) {
 // Channel is what SASL needs to know of this connection. The zero value, which
 // is not secure, when there is no TLS.
 func (c *Conn) Channel() sasl.Channel {
+	if c.carried != nil {
+		return c.carried.Channel
+	}
 	state, ok := c.ConnectionState()
 	if !ok {
 		return sasl.Channel{}

@@ -246,6 +246,22 @@ func (l *Listeners) rest(d time.Duration) bool {
 
 // admit counts the connection against its address and serves it.
 func (l *Listeners) admit(nc net.Conn, spec Spec) {
+	if c := l.take(nc); c != nil {
+		go l.serve(c, spec)
+	}
+}
+
+// Carry serves a connection that something else carries and has unwrapped, like an accepted one: it counts against its address, and Stop waits for
+// it. It returns at once; serve is called on a goroutine of its own.
+func (l *Listeners) Carry(nc net.Conn, how Carried, serve func(context.Context, *Conn)) {
+	if c := l.take(nc); c != nil {
+		c.carried = &how
+		go l.serve(c, Spec{Serve: serve})
+	}
+}
+
+// take makes a connection of the listeners; nil if its address has too many, or at the end.
+func (l *Listeners) take(nc net.Conn) *Conn {
 	l.accepted.Add(1)
 	from := network(addrOf(nc.RemoteAddr()))
 	l.mu.Lock()
@@ -253,7 +269,7 @@ func (l *Listeners) admit(nc net.Conn, spec Spec) {
 		l.mu.Unlock()
 		l.refused.Add(1)
 		_ = nc.Close()
-		return
+		return nil
 	}
 	c := newConn(nc, &l.opts.ConnOptions)
 	c.onClose, c.onEnd = l.forget, l.group.Done
@@ -261,7 +277,7 @@ func (l *Listeners) admit(nc net.Conn, spec Spec) {
 	l.perIP[from]++
 	l.group.Add(1)
 	l.mu.Unlock()
-	go l.serve(c, spec)
+	return c
 }
 
 func (l *Listeners) serve(c *Conn, spec Spec) {
