@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/payload/form"
 	"github.com/viaduct-xmpp/viaduct/core/payload/hash"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
@@ -19,6 +21,12 @@ import (
 func avatarFeature(d *dispatch) {
 	d.onIQ(stanza.TypeGet, ns.VCard, "vCard", immediate, (*actor).readVCard)
 	d.onIQ(stanza.TypeSet, ns.VCard, "vCard", exclusive, (*actor).writeVCard)
+	d.info = append(d.info, func(a *actor, _ jid.JID, f *form.Form) []string {
+		if hashes := strings.Fields(a.room.Config.AvatarHash); f != nil && len(hashes) > 0 { // XEP-0486 §3.3
+			f.Add(form.Field{Var: "muc#roominfo_avatarhash", Type: form.TextMulti, Label: "Hash of the picture", Values: hashes})
+		}
+		return nil
+	})
 }
 
 // maxVCard bounds the vCard of a room in bytes.
@@ -66,15 +74,13 @@ func (a *actor) writeVCard(in *inbound) {
 		a.refuse(in, stanza.NewError(stanza.PolicyViolation, "this vCard is too large"))
 		return
 	}
-	picture, err := photoOf(q.Node())
+	hashes, err := photoHashes(q.Node())
 	if err != nil {
 		a.refuse(in, err)
 		return
 	}
 	c := a.room.Config.Clone()
-	if c.AvatarHash = ""; len(picture) > 0 {
-		c.AvatarHash = hash.Avatar(picture)
-	}
+	c.AvatarHash = strings.Join(hashes, " ")
 	a.saveVCard(in.u, in.st.Payload)
 	a.setAvatar(in, c)
 }
@@ -106,27 +112,37 @@ func (a *actor) setAvatar(in *inbound, c room.Config) {
 // roomPresence is the presence of the room itself with the hash of its picture.
 func (a *actor) roomPresence() *stanza.Stanza {
 	x := xmlstream.NewNode(ns.VCardUpdate, "x")
-	x.AddNew("photo").SetText(a.room.Config.AvatarHash)
+	first, _, _ := strings.Cut(a.room.Config.AvatarHash, " ")
+	x.AddNew("photo").SetText(first)
 	st := stanza.NewPresence("", x)
 	st.From = a.jid
 	return st
 }
 
-// photoOf returns the picture in a vCard, nil if it has none.
-func photoOf(vcard *xmlstream.Node) ([]byte, error) {
-	photo := vcard.Child(ns.VCard, "PHOTO")
-	if photo == nil {
-		return nil, nil
+// maxPhotos bounds the forms of one picture in a vCard.
+const maxPhotos = 8
+
+// photoHashes returns the hashes of the pictures in a vCard: one picture in several types has several (XEP-0486 §6.1).
+func photoHashes(vcard *xmlstream.Node) ([]string, error) {
+	var out []string
+	for photo := range vcard.Children(ns.VCard, "PHOTO") {
+		bin := photo.Child(ns.VCard, "BINVAL")
+		if bin == nil {
+			continue
+		}
+		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(bin.TextContent()), ""))
+		if err != nil {
+			return nil, stanza.NewError(stanza.BadRequest, "the picture is not valid base64")
+		}
+		if len(b) == 0 {
+			continue
+		}
+		if len(out) == maxPhotos {
+			return nil, stanza.NewError(stanza.PolicyViolation, "there are too many pictures in this vCard")
+		}
+		out = append(out, hash.Avatar(b))
 	}
-	bin := photo.Child(ns.VCard, "BINVAL")
-	if bin == nil {
-		return nil, nil
-	}
-	b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(bin.TextContent()), ""))
-	if err != nil {
-		return nil, stanza.NewError(stanza.BadRequest, "the picture is not valid base64")
-	}
-	return b, nil
+	return out, nil
 }
 
 // vcardOf makes the vCard of a picture.

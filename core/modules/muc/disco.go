@@ -28,7 +28,7 @@ var _ module.DiscoSource = discoSource{}
 const nodeReserved = "x-roomuser-item"
 
 var (
-	serviceFeatures = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCUnique, ns.RSM, ns.OccupantID}
+	serviceFeatures = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCUnique, ns.RSM, ns.OccupantID, ns.VCard}
 	roomFeatures    = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCSelfPing, ns.OccupantID, ns.StanzaID, ns.VCard,
 		ns.Retract, ns.Moderate, ns.ModerateOld}
 )
@@ -142,7 +142,6 @@ func (a *actor) roomInfo() *form.Form {
 	optional("muc#roominfo_lang", "Language", c.Lang)
 	optional("muc#roominfo_contactjid", "Contact", c.Contacts...)
 	optional("muc#roominfo_pubsub", "Associated node", c.PubSub)
-	optional("muc#roominfo_avatarhash", "Hash of the picture", c.AvatarHash) // XEP-0486 §3
 	for _, k := range slices.Sorted(maps.Keys(c.Info)) {
 		optional(k, "", c.Info[k])
 	}

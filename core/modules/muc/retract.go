@@ -51,6 +51,16 @@ func (a *actor) retract(in *inbound, w withdrawal) error {
 	if err != nil {
 		return fmt.Errorf("muc: retract: %w", err)
 	}
+	t := &takingBack{gone: []storage.Stored{old}, said: []*stanza.Stanza{said}}
+	if in.st != nil { // a gateway may say again what it has said before
+		err = retractable(said)
+	}
+	if err == nil {
+		err = a.corrections(t)
+	}
+	if err != nil {
+		return err
+	}
 	rec := event.NewMessageRecord(in.u, a.m.d.IDs.Next(), a.retraction(w, said))
 	m := &event.RoomMessage{MessageRecord: rec, Room: a.jid, Live: true, At: rec.ID.Time(), Origin: w.origin}
 	if w.by != nil {
@@ -63,7 +73,7 @@ func (a *actor) retract(in *inbound, w withdrawal) error {
 		return fmt.Errorf("muc: retract: %w", err)
 	}
 	rec.Ref(storage.Room, a.jid.String(), "", nil)
-	in.u.Add(storage.ReplaceMessage{ID: old.Msg, Body: a.tombstone(said, m).Marshal()})
+	a.bury(m, t, tombstones(m)...)
 	a.commit(in.u, func(err error) {
 		if err == nil {
 			a.forgetPast()
@@ -106,17 +116,29 @@ func (a *actor) retraction(w withdrawal, said *stanza.Stanza) *stanza.Stanza {
 	return st
 }
 
-// tombstone is what stays of the message in the archive (XEP-0424 §5, XEP-0425 §5).
-func (a *actor) tombstone(said *stanza.Stanza, m *event.RoomMessage) *stanza.Stanza {
-	n := xmlstream.NewNode(ns.Retract, "retracted", "stamp", delay.Format(m.At), "id", m.Stanza.ID)
+// tombstones are what stays of the message in the archive (XEP-0424 §4, XEP-0425 §4).
+func tombstones(m *event.RoomMessage) []*xmlstream.Node {
+	stamp := delay.Format(m.At)
+	n := xmlstream.NewNode(ns.Retract, "retracted", "stamp", stamp, "id", m.Stanza.ID)
 	if c, ok := m.Stanza.Child(ns.Retract, "retract"); ok {
 		for e := range c.Node().Elements() {
 			n.Add(e.Clone())
 		}
 	}
-	keep := said.Payload.Without(func(c xmlstream.Child) bool { return !isOccupantID(c) })
-	out := said.WithPayload(keep.With(n))
-	out.Lang = ""
+	out := []*xmlstream.Node{n}
+	c, ok := m.Stanza.Child(ns.Fasten, "apply-to")
+	if !ok {
+		return out
+	}
+	// COMPAT(Gajim, Converse.js before XEP-0425 0.3): theirs has the two elements the other way round.
+	if older := c.Node().Child(ns.ModerateOld, "moderated"); older != nil {
+		older = older.Clone()
+		for e := range older.Children(ns.RetractOld, "retract") {
+			e.Name.Local = "retracted"
+			e.SetAttr("stamp", stamp)
+		}
+		out = append(out, older)
+	}
 	return out
 }
 

@@ -55,7 +55,7 @@ type Config struct {
 	Origin     string            `json:"origin,omitempty"`
 	Features   []string          `json:"features,omitempty"`
 	Info       map[string]string `json:"info,omitempty"`
-	AvatarHash string            `json:"avatar_hash,omitempty"` // hex SHA-1 of the picture in the room's vCard
+	AvatarHash string            `json:"avatar_hash,omitempty"` // hex SHA-1 of the picture in the room's vCard; several, with blanks between them, if it is there in several types
 }
 
 // maxHistory bounds MaxHistory whatever an owner asks for.
