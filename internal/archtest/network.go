@@ -26,7 +26,7 @@ func sockets() map[string][]string {
 // CheckNetwork finds sockets opened outside of the packages that own them. Tests may open what they like.
 func CheckNetwork(t *Tree) []Finding {
 	guarded := []string{"core/...", "bridges/gateway/...", "mappings/...", "plugins/sdk/..."}
-	owners := []string{"core/transport/...", "core/dnsx/...", "core/httpd/...", "core/tlscert/...", "core/blob/...", "core/xmpptest/..."}
+	owners := []string{"core/transport/...", "core/dnsx/...", "core/httpd/...", "core/tlscert/...", "core/blob/...", "core/turn/...", "core/xmpptest/..."}
 	var found []Finding
 	for _, p := range t.Packages {
 		if !matchAny(guarded, "", p.Path) || matchAny(owners, "", p.Path) {
@@ -63,7 +63,7 @@ func (t *Tree) socketsIn(f *File) []Finding {
 			found = append(found, Finding{
 				File: f.Path, Line: t.line(sel),
 				What: "uses " + x.Name + "." + sel.Sel.Name,
-				Rule: "transport, dnsx, httpd, tlscert and blob are the only places that dial, listen and look names up",
+				Rule: "transport, dnsx, httpd, tlscert, blob and turn are the only places that dial, listen and look names up",
 				Do:   "take a connection, a listener's handler or a small client interface from outside",
 			})
 		}

@@ -34,13 +34,13 @@ func contracts() []string {
 func services() []string {
 	return []string{
 		"core/session/...", "core/router/...", "core/transport/...", "core/dnsx/...", "core/httpd/...", "core/tlscert/...",
-		"core/blob/...", "core/auth/...", "core/c2s/...", "core/s2s/...", "core/component/...", "core/cluster/...",
+		"core/blob/...", "core/turn/...", "core/auth/...", "core/c2s/...", "core/s2s/...", "core/component/...", "core/cluster/...",
 	}
 }
 
 // testSupport is what programs never link.
 func testSupport() []string {
-	return []string{"core/xmpptest/...", "core/storage/storagetest/...", "plugins/plugintest/..."}
+	return []string{"core/xmpptest/...", "core/storage/storagetest/...", "core/blob/blobtest/...", "plugins/plugintest/..."}
 }
 
 func pureRules() []Rule {
@@ -129,7 +129,7 @@ func coreRules() []Rule {
 		{
 			Packages: services(),
 			Allow:    append(contracts(), services()...),
-			Text:     "session, router, transport, dnsx, httpd, tlscert, blob, auth, c2s, s2s, component and cluster import the contracts and each other; never a module, a storage backend or core/server",
+			Text:     "session, router, transport, dnsx, httpd, tlscert, blob, turn, auth, c2s, s2s, component and cluster import the contracts and each other; never a module, a storage backend or core/server",
 			Do:       "add a typed point to core/event and let the module answer it, or take an interface that core/server fills",
 			Tests:    coreTests,
 		},

@@ -37,6 +37,10 @@ func Libraries() []Library {
 		{Path: "github.com/spf13/pflag", Packages: []string{"cmd/...", "internal/appliance/..."}, Why: "cobra's flags"},
 		{Path: "github.com/prometheus/client_golang", Packages: []string{"core/server/...", "core/httpd/...", "core/admin/...", "internal/appliance/..."}, Tests: true, Why: "what operators scrape; its types stay out of every API"},
 		{Path: "github.com/coder/websocket", Packages: []string{"core/transport/...", "core/httpd/...", "core/xmpptest/...", "bridges/..."}, Tests: true, Why: "RFC 7395, and platforms' sockets"},
+		{Path: "github.com/minio/minio-go/v7", Packages: []string{"core/blob/s3/..."}, Why: "S3's requests and their signatures"},
+		{Path: "github.com/pion/turn/v5", Packages: []string{"core/turn/..."}, Tests: true, Why: "STUN and TURN"},
+		{Path: "github.com/pion/stun/v4", Packages: []string{"core/turn/..."}, Tests: true, Why: "pion/turn's messages"},
+		{Path: "github.com/pion/logging", Packages: []string{"core/turn/..."}, Tests: true, Why: "pion's logger, adapted to slog"},
 
 		{Path: "github.com/hashicorp/go-plugin", Packages: []string{"plugins/grpcbridge/...", "plugins/host/..."}, Why: "handshake and life of a plugin process"},
 		{Path: "github.com/hashicorp/go-hclog", Packages: []string{"plugins/grpcbridge/...", "plugins/host/..."}, Why: "go-plugin's logger, adapted to slog"},
