@@ -28,8 +28,15 @@ type actor struct {
 	ids    *stanzaid.Codec
 	hist   history
 	hear   audience
-	joins  joinRate
-	extra  extras // of features that XEP-0045 does not know (hooks.go)
+	joins  room.Bucket
+
+	requests *requests          // those who want to become members; nil: not read yet
+	told     room.Bucket        // how often admins are told of them
+	behind   []*room.Occupant   // what they show now has not been shown to the others yet (flood.go)
+	slow     []func()           // what is shown little by little (flood.go)
+	remote   map[jid.JID]*pulse // sessions of other servers (heal.go)
+	pinging  int                // of them, those who are being asked
+	extra    extras             // of features that XEP-0045 does not know (hooks.go)
 
 	// Order. A task that has to wait is in backlog, and so is everything behind it: it is bounded by the units that the edges have admitted.
 	backlog  []task
@@ -40,7 +47,10 @@ type actor struct {
 	pending  int  // stanzas whose decision a guard has postponed
 
 	idle    module.Timer
-	resting bool // the idle time is over
+	flush   module.Timer // flood.go
+	pulses  module.Timer // heal.go
+	waiting module.Timer // for the first configuration
+	resting bool         // the idle time is over
 
 	posted    int
 	forgotten bool
@@ -111,6 +121,7 @@ func (a *actor) start(t task) {
 	}
 	defer a.caught(t.in)
 	a.wake()
+	a.heard(t.in)
 	if !a.loaded {
 		if err := a.load(); err != nil {
 			a.m.d.Log.Error("a room could not be read", "room", a.jid.String(), "err", err)

@@ -95,7 +95,8 @@ type orders struct {
 	lists  []room.AffiliationChange
 	roles  []roleChange
 	events []*event.RoomAffiliation
-	next   int // the event that is to be decided next
+	next   int  // the event that is to be decided next
+	silent bool // the person concerned has asked herself: nobody has to tell her
 }
 
 // adminSet changes roles and affiliations: all of the items or none (§9.2).
@@ -211,6 +212,7 @@ func (a *actor) order(in *inbound, o *orders, resumed *event.PendingError) {
 	if len(o.lists) > 0 {
 		a.saveAffiliations(in.u, o.lists)
 	}
+	a.saveVoices(in.u, o.roles)
 	a.commit(in.u, func(err error) {
 		if err != nil {
 			a.answerFailure(in, err)
@@ -257,7 +259,7 @@ func (a *actor) eventsOf(o *orders) []*event.RoomAffiliation {
 
 // answer sends the result of a request whose unit is committed.
 func (a *actor) answer(in *inbound, payload *xmlstream.Node) {
-	if in.st == nil {
+	if in.st == nil || in.st.Kind != stanza.IQ {
 		return
 	}
 	if payload == nil {

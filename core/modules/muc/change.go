@@ -18,9 +18,10 @@ func (a *actor) carryOut(o *orders) (tell func()) {
 			later = append(later, a.remove(r.o, removal{status: []int{307}, reason: r.reason, actor: o.actor}))
 			continue
 		}
+		a.keepVoice(r.o, r.role)
 		later = append(later, func() { a.changeRole(r.o, r.role, r.reason) })
 	}
-	later = append(later, a.applyLists(o.lists, o.actor, true))
+	later = append(later, a.applyLists(o.lists, o.actor, !o.silent))
 	return func() {
 		for _, f := range later {
 			f()
@@ -36,8 +37,10 @@ func (a *actor) applyAffiliations(changes []room.AffiliationChange, actor room.A
 // applyLists applies changes of the lists; with invite, people who have become members by them are invited.
 func (a *actor) applyLists(changes []room.AffiliationChange, actor room.Actor, invite bool) (tell func()) {
 	var invited []jid.JID
+	var absent []absence
 	if invite {
 		invited = a.newMembers(changes)
+		absent = a.absentees(changes)
 	}
 	effects := a.room.Apply(changes)
 	if len(changes) > 0 {
@@ -55,6 +58,8 @@ func (a *actor) applyLists(changes []room.AffiliationChange, actor room.Actor, i
 		for _, f := range later {
 			f()
 		}
+		a.lockNicks(changes)
+		a.tellOfAbsent(absent, invited)
 		for _, who := range invited {
 			a.m.d.Router.Send(a.ctx, a.invitation("", who, actor.Bare, mucUser()))
 		}
@@ -85,6 +90,9 @@ func (a *actor) changeRole(o *room.Occupant, role room.Role, reason string) {
 	old := o.Role
 	a.room.SetRole(o, role)
 	a.hear.valid = false
+	if role >= room.Participant {
+		o.VoiceAsked = false
+	}
 	n := a.available(o)
 	n.reason = reason
 	for _, s := range o.Sessions {
@@ -96,6 +104,9 @@ func (a *actor) changeRole(o *room.Occupant, role room.Role, reason string) {
 	a.tellOthers(n, role)
 	if role == room.Moderator && old != room.Moderator && (!a.room.Config.NonAnonymous || len(a.room.Config.HiddenRoles) > 0) {
 		a.reveal(o)
+	}
+	if role == room.Moderator && old != room.Moderator {
+		a.askNew(o)
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
+	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
 // lookup finds out about a room that does not exist: a gateway may make it or say where it is (event.MUC.Lookup). Then then goes on, with a
@@ -99,9 +101,43 @@ func (a *actor) create(in *inbound) {
 		}
 		o, _ := r.Enter(j.request.Who, j.request.Nick, room.Moderator)
 		o.SetPresence(a.show(in.st.Payload))
-		a.m.joined.add(j.request.Who, a.jid)
-		a.welcome(o, j.request.Who, j, []int{201}) // §10.1.1
+		a.arrived(j.request.Who)
+		j.codes = []int{201} // §10.1.1
+		a.welcome(o, j.request.Who, j)
+		a.awaitConfig(r)
 		a.fireJoined(o, j.request.Who, in.st)
+	})
+}
+
+// awaitConfig removes a room that nobody has configured in time (§10.1.1, §14.6).
+func (a *actor) awaitConfig(r *room.Room) {
+	a.waiting = a.m.d.Clock.AfterFunc(a.m.o.Unconfigured, func() {
+		a.m.post(a.h, a.jid, func(b *actor) {
+			b.accept(task{class: exclusive, run: func(b *actor, _ *inbound) {
+				if b.room == r && r.Config.Locked {
+					b.expire()
+				}
+			}})
+		})
+	})
+}
+
+// expire ends a room in its own name.
+func (a *actor) expire() {
+	u := a.unit()
+	v := &event.RoomChange{Room: a.jid, Unit: u}
+	if err := decide(a, &a.m.ev.Destroyed, v, nil); err != nil {
+		a.m.d.Log.Error("an unconfigured room could not be removed", "room", a.jid.String(), "err", err)
+		return
+	}
+	a.drop(u)
+	a.commit(u, func(err error) {
+		if err != nil {
+			a.m.d.Log.Error("an unconfigured room could not be removed", "room", a.jid.String(), "err", err)
+			return
+		}
+		a.end(xmlstream.NewNode(ns.MUCUser, "destroy").Add(xmlstream.NewNode(ns.MUCUser, "reason").SetText("This room was not configured in time.")))
+		_ = a.m.ev.Destroyed.Committed(a.ctx, v)
 	})
 }
 

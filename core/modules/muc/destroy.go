@@ -22,7 +22,7 @@ func (a *actor) destroy(in *inbound, d *xmlstream.Node) {
 		a.abandon(in, mark, err)
 		return
 	}
-	dropRoom(in.u, a.jid)
+	a.drop(in.u)
 	a.commit(in.u, func(err error) {
 		if err != nil {
 			a.answerFailure(in, err)
@@ -39,12 +39,18 @@ func (a *actor) end(shown *xmlstream.Node) {
 	for _, o := range a.room.Occupants() {
 		n := notice{o: o, typ: stanza.TypeUnavailable, aff: room.None, role: room.NoRole, destroy: shown}
 		for _, s := range o.Sessions {
-			a.m.joined.remove(s, a.jid)
+			a.departed(s)
 			a.tellSelf(n, s)
 		}
 	}
+	a.clear()
+}
+
+// clear forgets a room that is no more.
+func (a *actor) clear() {
 	a.room, a.ids = nil, nil
 	a.hist, a.hear = history{}, audience{}
+	a.requests, a.behind, a.slow, a.remote = nil, nil, nil, nil
 }
 
 // destroyNode is what the occupants are told: an alternate venue with its password, and the reason.

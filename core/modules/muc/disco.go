@@ -66,7 +66,7 @@ func (m *Module) query(ctx context.Context, h *host, asker, at jid.JID, fn func(
 	done := make(chan error, 1)
 	iq := &stanza.Stanza{Kind: stanza.IQ, Type: stanza.TypeGet, From: asker, To: at}
 	then := func(a *actor, in *inbound) {
-		if a.room == nil {
+		if a.room == nil || a.room.Config.Locked && a.room.Affiliation(asker) != room.Owner { // §4.2: a locked room does not exist yet
 			done <- stanza.NewError(stanza.ItemNotFound, "there is no such room")
 		} else {
 			done <- fn(a)
@@ -112,6 +112,12 @@ func (a *actor) info(asker jid.JID) module.DiscoInfo {
 		pick(c.Password != "", "muc_passwordprotected", "muc_unsecured"),
 		pick(c.Persistent, "muc_persistent", "muc_temporary"),
 		pick(c.Public, "muc_public", "muc_hidden"))
+	if c.Origin == "" && c.Registering() != room.RegisterNobody {
+		out.Features = append(out.Features, ns.Register, ns.MUCRegister)
+	}
+	if c.Moderated && !c.NoVoiceRequests {
+		out.Features = append(out.Features, ns.MUCRequest)
+	}
 	out.Features = append(out.Features, c.Features...)
 	var f *form.Form
 	if a.maySee(&inbound{st: &stanza.Stanza{From: asker}}) {
@@ -142,6 +148,8 @@ func (a *actor) roomInfo() *form.Form {
 	optional("muc#roominfo_lang", "Language", c.Lang)
 	optional("muc#roominfo_contactjid", "Contact", c.Contacts...)
 	optional("muc#roominfo_pubsub", "Associated node", c.PubSub)
+	optional("muc#roominfo_logs", "Address of logs", c.Logs)
+	optional("muc#roominfo_ldapgroup", "Associated LDAP group", c.LDAPGroup)
 	for _, k := range slices.Sorted(maps.Keys(c.Info)) {
 		optional(k, "", c.Info[k])
 	}

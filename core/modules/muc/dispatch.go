@@ -69,7 +69,7 @@ type dispatch struct {
 // features are what a room can do, one file each.
 var features = []func(*dispatch){
 	presenceFeature, groupchatFeature, privateFeature, inviteFeature, adminFeature, ownerFeature,
-	relayFeature, avatarFeature, moderateFeature, uniqueFeature, bounceFeature,
+	relayFeature, avatarFeature, moderateFeature, uniqueFeature, bounceFeature, registerFeature, formsFeature,
 }
 
 func newDispatch() *dispatch {

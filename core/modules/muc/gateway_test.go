@@ -433,7 +433,7 @@ func TestPending(t *testing.T) {
 		w.wantHeard(alice)
 		release(nil)
 		w.sync()
-		w.wantHeard(alice, "iq  result")
+		w.wantHeard(alice, "iq  result", "message ", "message ") // of two people who are not there
 		l, err := w.store.Rooms().Affiliations(context.Background(), portal, "", storage.Page{})
 		if err != nil || len(l) != 3 {
 			t.Errorf("affiliations: %v %v", l, err)

@@ -15,6 +15,7 @@ import (
 // joining is what somebody brings who enters.
 type joining struct {
 	id      string
+	codes   []int // besides those of every entry
 	request room.JoinRequest
 	history room.HistoryLimits
 }
@@ -63,9 +64,12 @@ func (a *actor) admit(in *inbound, resumed *event.PendingError) {
 		return
 	}
 	j := a.joinOf(in)
+	if nick := a.room.LockedNick(j.request.Who); nick != "" && nick != j.request.Nick { // §7.10: modified, not refused
+		j.request.Nick, j.codes = nick, []int{210}
+	}
 	adm, err := a.room.Admit(j.request)
 	if err == nil && resumed == nil {
-		err = a.joins.take(a, in, adm)
+		err = a.countJoin(in, adm)
 	}
 	if err != nil {
 		a.refuse(in, err)
@@ -99,7 +103,7 @@ func (a *actor) enter(in *inbound, j joining, adm room.Admission) {
 	a.audience() // of those who were here before
 	o, fresh := a.room.Enter(j.request.Who, j.request.Nick, adm.Role)
 	o.SetPresence(a.show(in.st.Payload))
-	a.m.joined.add(j.request.Who, a.jid)
+	a.arrived(j.request.Who)
 	n := a.available(o)
 	if !fresh { // XEP-0045 §7.2.8: another session of hers; they see what she shows now
 		for _, s := range without(o.Sessions, []jid.JID{j.request.Who}) {
@@ -108,8 +112,19 @@ func (a *actor) enter(in *inbound, j joining, adm room.Admission) {
 	}
 	a.tellOthers(n, o.Role)
 	a.hear.add(a.room, o, j.request.Who)
-	a.welcome(o, j.request.Who, j, nil)
+	a.welcome(o, j.request.Who, j)
 	a.fireJoined(o, j.request.Who, in.st)
+}
+
+// arrived and departed note which sessions are in the room.
+func (a *actor) arrived(full jid.JID) {
+	a.m.joined.add(full, a.jid)
+	a.watch(full)
+}
+
+func (a *actor) departed(full jid.JID) {
+	a.m.joined.remove(full, a.jid)
+	delete(a.remote, full)
 }
 
 // fireJoined tells that somebody has entered; what handlers store is a unit of its own.
@@ -122,7 +137,7 @@ func (a *actor) fireJoined(o *room.Occupant, full jid.JID, st *stanza.Stanza) {
 }
 
 // welcome sends somebody who enters all there is, in the order of XEP-0045 §7.1 and in one go: the others, herself, the history, the subject.
-func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining, codes []int) {
+func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining) {
 	r := a.room
 	out := make([]*packet, 0, r.Len()+r.Config.MaxHistory+3)
 	if r.Config.AvatarHash != "" {
@@ -141,10 +156,12 @@ func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining, codes []int) {
 		}
 	}
 	n := a.available(o)
-	n.id, n.own = j.id, append(a.entryCodes(), codes...)
+	n.id, n.own = j.id, append(a.entryCodes(), j.codes...)
 	out = append(out, &packet{st: n.self(a, to)})
 	out = a.appendHistory(out, j.history)
 	out = append(out, &packet{st: a.subjectStanza()})
+	out = a.appendVoiceRequests(out, o)
+	out = a.appendRequests(out, o)
 	a.burst(to, out)
 }
 
@@ -160,29 +177,16 @@ func (a *actor) entryCodes() []int {
 	return codes
 }
 
-// joinRate bounds how fast strangers from other servers enter (attacks: join flood): a bucket that fills up in a minute. Those of this
-// server are bounded where they connect; after a restart all of them come at once.
-type joinRate struct {
-	left float64
-	at   time.Time
-}
-
-func (r *joinRate) take(a *actor, in *inbound, adm room.Admission) error {
-	most := float64(a.m.o.JoinsPerMinute)
-	if most < 0 || adm.Affiliation > room.None || a.m.d.Hosts.IsAccountDomain(in.st.From.Domain()) {
+// countJoin bounds how fast strangers from other servers enter (attacks: join flood). Those of this server are bounded where they connect;
+// after a restart all of them come at once.
+func (a *actor) countJoin(in *inbound, adm room.Admission) error {
+	most := a.m.o.JoinsPerMinute
+	if adm.Affiliation > room.None || a.m.d.Hosts.IsAccountDomain(in.st.From.Domain()) {
 		return nil
 	}
-	now := a.m.d.Clock.Now()
-	if r.at.IsZero() {
-		r.left = most
-	} else {
-		r.left = min(most, r.left+now.Sub(r.at).Minutes()*most)
-	}
-	r.at = now
-	if r.left < 1 {
+	if !a.joins.Take(room.Rate{Size: most, Every: time.Minute / time.Duration(max(most, 1))}, a.m.d.Clock.Now()) {
 		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "too many people enter this room; try again in a minute"}
 	}
-	r.left--
 	return nil
 }
 

@@ -113,7 +113,7 @@ func (a *actor) comeBack(full jid.JID, k keptRoom) {
 	o, _ := a.room.Enter(full, k.Nick, k.Role)
 	o.SetPresence(show)
 	a.hear.valid = false
-	a.m.joined.add(full, a.jid)
+	a.arrived(full)
 }
 
 // shutDown tells the occupants of other servers, whose sessions are not kept, that the service goes (XEP-0045 §11.2).

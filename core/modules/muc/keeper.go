@@ -59,7 +59,7 @@ func (m *Module) Destroy(ctx context.Context, at jid.JID, reason string) error {
 		if reason != "" {
 			shown.AddNew("reason").SetText(reason)
 		}
-		dropRoom(in.u, a.jid)
+		a.drop(in.u)
 		a.commit(in.u, func(err error) {
 			if err == nil {
 				a.end(shown)

@@ -47,8 +47,11 @@ func (a *actor) leave(in *inbound, full jid.JID, n notice, left event.RoomLeft) 
 	value := a.value(n.o, full)
 	o, last := a.room.Leave(full)
 	a.hear.valid = false
-	a.m.joined.remove(full, a.jid)
+	a.departed(full)
 	n.real = full
+	if a.room.Config.Locked && a.room.Len() == 0 { // §10.1.3: the room goes with the owner who has not configured it
+		n.destroy = xmlstream.NewNode(ns.MUCUser, "destroy")
+	}
 	a.tellSelf(n, full)
 	if last {
 		a.tellOthers(n, o.Role)
@@ -70,14 +73,14 @@ func (a *actor) vanish(in *inbound) {
 		a.m.d.Journal.Submit(in.u)
 		return
 	}
-	dropRoom(in.u, a.jid)
+	a.drop(in.u)
 	_ = decide(a, &a.m.ev.Destroyed, &event.RoomChange{Room: a.jid, Unit: in.u}, nil)
 	a.commit(in.u, func(err error) {
 		if err != nil {
 			a.m.d.Log.Error("a temporary room could not be removed", "room", a.jid.String(), "err", err)
 			return
 		}
-		a.room, a.ids = nil, nil
+		a.clear()
 		_ = a.m.ev.Destroyed.Committed(a.ctx, &event.RoomChange{Room: a.jid})
 	})
 }
@@ -103,7 +106,7 @@ func (a *actor) remove(o *room.Occupant, r removal) (tell func()) {
 	a.room.Remove(o)
 	a.hear.valid = false
 	for _, s := range o.Sessions {
-		a.m.joined.remove(s, a.jid)
+		a.departed(s)
 		a.tellSelf(n, s)
 	}
 	last := len(a.room.ByBare(o.Bare)) == 0

@@ -9,6 +9,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
@@ -45,6 +46,14 @@ type Options struct {
 	// JoinsPerMinute bounds how many people of other servers without an affiliation may enter one room in a minute; 0 is the default of 600,
 	// negative is without bound. More are told to wait (attacks: join flood).
 	JoinsPerMinute int
+	// PerAccount is how many persistent rooms one person may keep; 0 is the default of 100, negative is without bound.
+	PerAccount int
+	// Unconfigured is how long a new room waits for its first configuration; an hour by default.
+	Unconfigured time.Duration
+	// Shows and Renames bound how often one occupant changes her availability and her nick; 5, then one in 2 s, and 5, then one in 10 s, by default.
+	Shows, Renames room.Rate
+	// Silent is after which time without a word an occupant of another server is asked whether she is still there; 15 minutes by default.
+	Silent time.Duration
 }
 
 // HostSpec is one host.
@@ -73,6 +82,7 @@ type Module struct {
 
 	base    context.Context
 	stopped atomic.Bool
+	asking  atomic.Int32 // pings of all rooms that wait for their answer (heal.go)
 }
 
 // New returns the module.
@@ -95,6 +105,21 @@ func New(o Options) *Module {
 	if o.JoinsPerMinute == 0 {
 		o.JoinsPerMinute = 600
 	}
+	if o.PerAccount == 0 {
+		o.PerAccount = 100
+	}
+	if o.Unconfigured == 0 {
+		o.Unconfigured = time.Hour
+	}
+	if o.Shows.Size == 0 {
+		o.Shows = room.Rate{Size: 5, Every: 2 * time.Second}
+	}
+	if o.Renames.Size == 0 {
+		o.Renames = room.Rate{Size: 5, Every: 10 * time.Second}
+	}
+	if o.Silent == 0 {
+		o.Silent = 15 * time.Minute
+	}
 	m := &Module{o: o, hosts: map[string]*host{}, dispatch: newDispatch(), base: context.Background()}
 	m.rooms.init()
 	m.joined.init()
@@ -104,7 +129,7 @@ func New(o Options) *Module {
 // Info names what is implemented.
 func (m *Module) Info() module.Info {
 	return module.Info{Name: "muc", Specs: []module.Spec{
-		{ID: "XEP-0045", Version: "1.35.1", Status: "partial", Note: "without registration (§7.10) and voice requests (§7.13)"},
+		{ID: "XEP-0045", Version: "1.35.1", Status: "complete"},
 		{ID: "XEP-0307", Version: "0.1", Status: "complete"},
 		{ID: "XEP-0359", Version: "0.7.0", Status: "complete", Note: "stanza-ids of rooms"},
 		{ID: "XEP-0410", Version: "1.1.0", Status: "complete"},

@@ -11,6 +11,14 @@ import (
 // changeNick is presence of an occupant for another nick (XEP-0045 §7.6).
 func (a *actor) changeNick(in *inbound, o *room.Occupant) {
 	nick := in.st.To.Resource()
+	if locked := a.room.LockedNick(in.st.From); locked != "" && locked != nick { // example 53
+		a.refuse(in, &stanza.Error{Condition: stanza.NotAcceptable, Type: "cancel", Text: "in this room you have the nick that you have reserved"})
+		return
+	}
+	if !o.Renames.Take(a.m.o.Renames, a.m.d.Clock.Now()) {
+		a.refuse(in, &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "you change your nick too often"})
+		return
+	}
 	displaced, err := a.room.CheckNick(in.st.From, nick)
 	if err == nil {
 		v := a.value(o, in.st.From)

@@ -79,6 +79,10 @@ func (a *actor) submitConfig(in *inbound, f *form.Form) {
 	}
 	c.Locked = false
 	actor := a.room.ActorOf(in.st.From)
+	if err := a.count(&c, actor); err != nil {
+		a.refuse(in, err)
+		return
+	}
 	lists, err := a.submittedLists(f)
 	if err == nil {
 		err = a.room.CheckAffiliations(actor, lists)
@@ -180,6 +184,13 @@ func (a *actor) applyConfig(in *inbound, c room.Config, lists []room.Affiliation
 		for _, o := range a.room.Outsiders() {
 			a.remove(o, removal{status: []int{322}})()
 		}
+	}
+	a.showRoles(old)
+	if old.Moderated && !c.Moderated {
+		a.unmoderate()
+	}
+	if c.LockNicks && !old.LockNicks {
+		a.lockAllNicks()
 	}
 	codes := c.Notices(old)
 	if old.Locked && !c.Locked {

@@ -34,6 +34,8 @@ func (a *actor) presence(in *inbound) {
 		a.join(in)
 	case o == nil:
 		a.notInRoom(in)
+	case o.Nick != in.st.To.Resource() && muc && a.room.LockedNick(in.st.From) == o.Nick:
+		a.resync(in, o, 210) // she asks once more for the nick that she did not get
 	case o.Nick != in.st.To.Resource():
 		a.changeNick(in, o)
 	case muc:
@@ -64,22 +66,24 @@ func (a *actor) update(in *inbound, o *room.Occupant) {
 		}
 		a.tellSelf(n, s)
 	}
-	a.tellOthers(n, o.Role)
+	a.tellInTime(o)
 	a.m.d.Journal.Submit(in.u)
 	_ = a.m.ev.Presence.Fire(a.ctx, &event.RoomPresence{Occupant: a.value(o, in.st.From), Stanza: in.st})
 }
 
 // resync answers a join of somebody who is in the room already: she has lost track and gets everything again (XEP-0045 §7.2.1, §17.3).
-func (a *actor) resync(in *inbound, o *room.Occupant) {
+func (a *actor) resync(in *inbound, o *room.Occupant, codes ...int) {
 	show := a.show(in.st.Payload)
 	if show.String() != o.Presence.String() {
 		o.SetPresence(show)
 		for _, s := range without(o.Sessions, []jid.JID{in.st.From}) {
 			a.tellSelf(a.available(o), s)
 		}
-		a.tellOthers(a.available(o), o.Role)
+		a.tellInTime(o)
 	}
-	a.welcome(o, in.st.From, a.joinOf(in), nil)
+	j := a.joinOf(in)
+	j.codes = codes
+	a.welcome(o, in.st.From, j)
 	a.m.d.Journal.Submit(in.u)
 }
 

@@ -1,5 +1,7 @@
 package muc
 
+import "github.com/viaduct-xmpp/viaduct/core/module"
+
 // A room that has nobody in it and nothing to do rests for Options.Idle and is then forgotten.
 
 // wake says that the room is in use.
@@ -54,7 +56,9 @@ func (a *actor) rest() {
 }
 
 func (a *actor) stopTimers() {
-	if a.idle != nil {
-		a.idle.Stop()
+	for _, t := range []module.Timer{a.idle, a.flush, a.pulses, a.waiting} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 }

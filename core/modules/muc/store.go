@@ -18,6 +18,9 @@ import (
 const (
 	tableTemporary = "muc.temporary" // owner: host, key: room: the rooms that vanish with their last occupant
 	tableVCard     = "muc.vcard"     // owner: room, key "vcard": the room's vCard (XEP-0486)
+	tableRequests  = "muc.requests"  // owner: room, key: bare JID: a request for membership that waits for an admin (XEP-0045 §7.10)
+	tableVoices    = "muc.voices"    // owner: room, key: bare JID: voice that a moderator has given or taken (XEP-0045 §5.1)
+	tableKeepers   = "muc.keepers"   // owner: bare JID, key: room: the persistent rooms that count in a person's number
 	tableNicks     = "muc.nicks"     // owner: room, key: puppet: the nick that it was given in place of the one it wanted
 )
 
@@ -75,6 +78,7 @@ func (a *actor) adopt(r *room.Room) error {
 	}
 	a.room, a.ids = r, ids
 	a.hist, a.hear, a.extra = history{}, audience{}, newExtras()
+	a.requests = nil
 	return nil
 }
 
@@ -113,6 +117,14 @@ func (a *actor) saveConfig(u *journal.Unit, c room.Config) {
 	case is && !was:
 		a.markTemporary(u)
 	}
+	if old := a.room.Config.Keeper; old != c.Keeper {
+		if old != "" {
+			u.Add(storage.DeleteRow{Table: tableKeepers, Owner: old, Key: a.jid.String()})
+		}
+		if c.Keeper != "" {
+			u.Add(storage.PutRow{Table: tableKeepers, Owner: c.Keeper, Key: a.jid.String(), Value: []byte{1}})
+		}
+	}
 }
 
 // temporary tells whether a room of this configuration vanishes with its last occupant: one that was never configured does too.
@@ -128,6 +140,7 @@ func (a *actor) saveAffiliations(u *journal.Unit, changes []room.AffiliationChan
 		e := a.room.Line(c)
 		u.Add(storage.PutAffiliation{Affiliation: storage.Affiliation{
 			Room: a.jid.String(), JID: c.Target, Affiliation: e.Affiliation.String(), Nick: e.Nick, Reason: e.Reason}})
+		a.settleTarget(u, c)
 	}
 	u.Add(storage.PutRoom{Room: a.row(a.room, a.room.Config, a.room.Subject)})
 }
@@ -149,8 +162,18 @@ func dropRoom(u *journal.Unit, at jid.JID) {
 	u.Add(storage.DeleteRoom{JID: at.String()},
 		storage.DeleteRow{Table: tableTemporary, Owner: at.Domain(), Key: at.String()},
 		storage.DeleteRows{Table: tableVCard, Owner: at.String()},
+		storage.DeleteRows{Table: tableRequests, Owner: at.String()},
+		storage.DeleteRows{Table: tableVoices, Owner: at.String()},
 		storage.DeleteRows{Table: tableNicks, Owner: at.String()})
 	dropFeatures(u, at)
+}
+
+// drop adds the rows that remove this room.
+func (a *actor) drop(u *journal.Unit) {
+	dropRoom(u, a.jid)
+	if k := a.room.Config.Keeper; k != "" {
+		u.Add(storage.DeleteRow{Table: tableKeepers, Owner: k, Key: a.jid.String()})
+	}
 }
 
 // newRoom returns a room that is not stored yet.

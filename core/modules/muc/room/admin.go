@@ -74,6 +74,8 @@ func (r *Room) CheckRole(a Actor, target *Occupant, want Role) error {
 		return stanza.NewError(stanza.Forbidden, "only moderators may do this")
 	case want == NoRole && t > a.Affiliation: // §8.2
 		return stanza.NewError(stanza.NotAllowed, "you cannot remove somebody with a higher affiliation")
+	case want == NoRole && target.Role == Moderator && a.Affiliation < Admin && target.Bare != a.Bare: // §5.1.3: moderators are removed by admins
+		return stanza.NewError(stanza.NotAllowed, "only admins may remove a moderator")
 	case want != NoRole && want < target.Role && t >= Admin: // §8.4, §9.7: voice and moderation of admins and owners cannot be revoked
 		return stanza.NewError(stanza.NotAllowed, "this cannot be taken from an admin or owner")
 	case (want == Moderator || target.Role == Moderator && want != NoRole) && a.Affiliation < Admin: // §9.6, §9.7
@@ -181,6 +183,9 @@ func (r *Room) Apply(changes []AffiliationChange) []Effect {
 			if o.Bare.String() == c.Target || c.Affiliation == Outcast && o.Bare.Domain() == c.Target {
 				before[o] = r.Affiliation(o.Bare)
 			}
+		}
+		if old := r.entryAffiliation(c.Target); old != c.Affiliation {
+			r.SetVoice(c.Target, NoRole) // what a moderator had made of the old one
 		}
 		r.SetEntry(c.Target, r.Line(c))
 		for _, o := range r.order {

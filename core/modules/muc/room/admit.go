@@ -45,11 +45,21 @@ func (r *Room) Admit(j JoinRequest) (Admission, error) {
 		return a, err
 	}
 	a.Displaces = displaces
-	a.Role = InitialRole(a.Affiliation, r.Config.Moderated)
+	a.Role = r.RoleOf(j.Who, a.Affiliation)
 	if o := r.ByNick(j.Nick); o != nil && !o.Puppet {
 		a.Role = o.Role // another session of an occupant keeps what she has
 	}
 	return a, nil
+}
+
+// RoleOf is the role with which a person enters: what her affiliation gives and, in a moderated room, what a moderator has made of it at an
+// earlier visit (XEP-0045 §5.1, §5.1.2).
+func (r *Room) RoleOf(who jid.JID, a Affiliation) Role {
+	role := InitialRole(a, r.Config.Moderated)
+	if v, ok := r.voices[who.Bare().String()]; ok && r.Config.Moderated && a > Outcast && a < Admin {
+		return v
+	}
+	return role
 }
 
 // passwordFits compares in constant time. Owners need none: whoever may read the configuration may read the password.

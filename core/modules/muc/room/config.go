@@ -17,6 +17,17 @@ const (
 	PMNone         PM = "none"
 )
 
+// Registration says how people become members by themselves (XEP-0045 §7.10).
+type Registration string
+
+// The values of Registration.
+const (
+	RegisterAuto     Registration = "" // at once where membership gives nothing but a nick, otherwise after approval
+	RegisterOpen     Registration = "open"
+	RegisterApproval Registration = "approval"
+	RegisterNobody   Registration = "none"
+)
+
 // Config is what an owner decides about a room (XEP-0045 §16.5.3) and what the owner of its host adds. Its JSON form is stored: fields may be
 // added, never renamed; an absent field reads as the zero value, so a new field's zero value is what old rooms had.
 type Config struct {
@@ -45,6 +56,14 @@ type Config struct {
 	MemberListRoles []Role   `json:"member_list,omitempty"`
 	Contacts        []string `json:"contacts,omitempty"` // JIDs (muc#roominfo_contactjid)
 	PubSub          string   `json:"pubsub,omitempty"`   // XMPP URI (muc#roomconfig_pubsub)
+	LDAPGroup       string   `json:"ldap,omitempty"`     // shown to people, not asked (muc#roominfo_ldapgroup)
+	Logs            string   `json:"logs,omitempty"`     // URL of logs elsewhere (muc#roominfo_logs)
+
+	Registration    Registration `json:"registration,omitempty"`
+	LockNicks       bool         `json:"lock_nicks,omitempty"`        // who has a reserved nick has no other (§7.10)
+	NoVoiceRequests bool         `json:"no_voice_requests,omitempty"` // §7.13
+	// Keeper is in whose number of persistent rooms this one counts: the bare JID of who made it persistent.
+	Keeper string `json:"keeper,omitempty"`
 
 	Extras // of features that XEP-0045 does not know (features.go)
 
@@ -99,6 +118,17 @@ func (c Config) Clone() Config {
 	return c
 }
 
+// Registering tells how somebody without an affiliation becomes a member: at once, after approval, or not at all.
+func (c Config) Registering() Registration {
+	switch {
+	case c.Registration != RegisterAuto:
+		return c.Registration
+	case c.MembersOnly, c.Moderated, c.Password != "":
+		return RegisterApproval // there membership is entry or voice
+	}
+	return RegisterOpen
+}
+
 // Broadcasts tells whether the presence of a role is shown to everybody.
 func (c Config) Broadcasts(r Role) bool { return !slices.Contains(c.HiddenRoles, r) }
 
@@ -111,7 +141,7 @@ func (c Config) Notices(old Config) []int {
 	if c.NonAnonymous != old.NonAnonymous {
 		codes = append(codes, pick(c.NonAnonymous, 172, 173))
 	}
-	old.Logging, old.NonAnonymous, old.Locked = c.Logging, c.NonAnonymous, c.Locked
+	old.Logging, old.NonAnonymous, old.Locked, old.Keeper = c.Logging, c.NonAnonymous, c.Locked, c.Keeper
 	if string(c.Encode()) != string(old.Encode()) {
 		codes = append(codes, 104)
 	}

@@ -26,6 +26,11 @@ type Occupant struct {
 	// Sessions in the order of their entering; the last one that sent presence is what Presence shows.
 	Sessions []jid.JID
 
+	// VoiceAsked tells that a request for voice waits for a moderator (XEP-0045 §7.13).
+	VoiceAsked bool
+	// Asks, Shows and Renames bound how often she asks for voice, changes what she shows, and changes her nick.
+	Asks, Shows, Renames Bucket
+
 	// Cache belongs to whoever broadcasts presence; the room clears it when something changed that presence shows.
 	Cache any
 }

@@ -38,6 +38,7 @@ type Room struct {
 	sessions map[jid.JID]*Occupant
 	bares    map[jid.JID][]*Occupant
 	order    []*Occupant
+	voices   map[string]Role // bare JID -> visitor or participant, where a moderator has decided otherwise than the affiliation
 	puppets  int
 }
 
@@ -45,7 +46,7 @@ type Room struct {
 func New(at jid.JID, c Config, secret []byte) *Room {
 	return &Room{JID: at, Config: c, Secret: secret,
 		entries: map[string]Entry{}, reserved: map[string]string{}, nicks: map[string]*Occupant{}, sessions: map[jid.JID]*Occupant{},
-		bares: map[jid.JID][]*Occupant{}}
+		bares: map[jid.JID][]*Occupant{}, voices: map[string]Role{}}
 }
 
 // Entry returns the line of a bare JID.
@@ -258,6 +259,13 @@ func (r *Room) Touch() {
 	for _, o := range r.order {
 		o.changed()
 	}
+}
+
+func (r *Room) entryAffiliation(who string) Affiliation {
+	if e, ok := r.entries[who]; ok {
+		return e.Affiliation
+	}
+	return None
 }
 
 // EntryOf returns the line of a bare JID or domain in its canonical form.

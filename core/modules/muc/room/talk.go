@@ -5,6 +5,8 @@ import "github.com/viaduct-xmpp/viaduct/core/stanza"
 // MaySpeak decides on a message to everybody (XEP-0045 §7.4).
 func (r *Room) MaySpeak(o *Occupant) error {
 	switch {
+	case o == nil && r.Config.Locked: // §17.2
+		return stanza.NewError(stanza.ItemNotFound, "this room is not open yet")
 	case o == nil:
 		return stanza.NewError(stanza.NotAcceptable, "you are not in this room")
 	case o.Role < Participant:
@@ -27,6 +29,8 @@ func (r *Room) MaySetSubject(o *Occupant) error {
 // MayWhisper decides on a private message (XEP-0045 §7.5, muc#roomconfig_allowpm).
 func (r *Room) MayWhisper(o, to *Occupant) error {
 	switch {
+	case o == nil && r.Config.Locked: // §17.2
+		return stanza.NewError(stanza.ItemNotFound, "this room is not open yet")
 	case o == nil:
 		return stanza.NewError(stanza.NotAcceptable, "you are not in this room")
 	case to == nil:

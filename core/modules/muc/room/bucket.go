@@ -1,0 +1,45 @@
+package room
+
+import "time"
+
+// Bucket bounds how often something is done: so many times at once, and one more for each time that passes. The zero value is full.
+type Bucket struct {
+	used float64
+	at   time.Time
+}
+
+// Rate is the size of a bucket and the time in which one place of it becomes free. A negative Size is without bound.
+type Rate struct {
+	Size  int
+	Every time.Duration
+}
+
+// Take takes one place; false if there is none.
+func (b *Bucket) Take(r Rate, now time.Time) bool {
+	if r.Size < 0 {
+		return true
+	}
+	b.settle(r, now)
+	if b.used+1 > float64(r.Size) {
+		return false
+	}
+	b.used++
+	return true
+}
+
+// Wait is how long it takes until a place is free.
+func (b *Bucket) Wait(r Rate, now time.Time) time.Duration {
+	b.settle(r, now)
+	short := b.used + 1 - float64(r.Size)
+	if r.Size < 0 || short <= 0 {
+		return 0
+	}
+	return time.Duration(short * float64(r.Every))
+}
+
+func (b *Bucket) settle(r Rate, now time.Time) {
+	if passed := now.Sub(b.at); passed > 0 && r.Every > 0 && !b.at.IsZero() {
+		b.used = max(0, b.used-float64(passed)/float64(r.Every))
+	}
+	b.at = now
+}
