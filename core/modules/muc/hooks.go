@@ -27,10 +27,10 @@ type hooks struct {
 }
 
 // features that XEP-0045 does not know, one file each.
-var moreFeatures = []func(*dispatch){}
+var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature}
 
 // featureTables are the tables of those features. Their rows are owned by the room and go with it.
-var featureTables = []string{}
+var featureTables = []string{tableActivity}
 
 // dropFeatures adds the rows that remove what features have stored for a room.
 func dropFeatures(u *journal.Unit, at jid.JID) {
@@ -40,7 +40,11 @@ func dropFeatures(u *journal.Unit, at jid.JID) {
 }
 
 // extras are what features remember of a room while it is in memory.
-type extras struct{}
+type extras struct {
+	takingBack *takingBack
+	pace       pace
+	said       register
+}
 
 // newExtras makes what features remember of a room that has just become this actor's.
 func newExtras() extras { return extras{} }
