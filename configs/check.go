@@ -22,6 +22,9 @@ func (d *decoder) check(c *Config) {
 	d.checkTLS(c)
 	d.checkListen(&c.Listen)
 	d.checkLog(c)
+	if err := c.Rooms.Check(); err != nil {
+		d.fail(d.seen["rooms"], "rooms: %v", err)
+	}
 	d.checkBridges(c)
 	d.checkLinks(c)
 	if u := c.PublicURL; u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {

@@ -1,6 +1,9 @@
 package configs
 
-import "github.com/viaduct-xmpp/viaduct/core/c2s"
+import (
+	"github.com/viaduct-xmpp/viaduct/core/c2s"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+)
 
 // Config is the whole configuration.
 type Config struct {
@@ -22,6 +25,8 @@ type Config struct {
 	Registration Registration `yaml:"registration"`
 	// Archive says which messages are kept.
 	Archive Archive `yaml:"archive"`
+	// Rooms is for the group chats of people.
+	Rooms muc.Config `yaml:"rooms"`
 	// Log is the server's log.
 	Log Log `yaml:"log"`
 	// PluginDir is where plugins are looked for, after the folder of the server's executable.
@@ -191,6 +196,7 @@ func base() *Config {
 			HTTP: []string{"127.0.0.1:5280"}, HTTPS: []string{":5443"}, Admin: []string{"127.0.0.1:5281"}, Component: []string{"127.0.0.1:5347"},
 		},
 		Archive: Archive{People: true, Rooms: true},
+		Rooms:   muc.Config{}.WithDefaults(),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits:  c2s.Config{}.WithDefaults(),
 	}

@@ -70,7 +70,12 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if a.bridges, err = newBridges(a); err != nil {
 		return err
 	}
-	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: muc.Options{Hosts: a.bridges.rooms(), NoArchive: !c.Archive.Rooms}})
+	rooms := muc.Options{Hosts: a.bridges.rooms(), NoArchive: !c.Archive.Rooms}
+	c.Rooms.Apply(&rooms)
+	if c.Limits.Off {
+		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
+	}
+	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: rooms})
 	for _, m := range list {
 		if rooms, ok := m.(*muc.Module); ok {
 			a.muc = rooms
