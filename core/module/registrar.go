@@ -27,6 +27,7 @@ type Identity struct{ Category, Type, Name string }
 type DiscoItem struct {
 	JID        jid.JID
 	Node, Name string
+	Key        string // names the item in pages; "": made of address and node
 }
 
 // DiscoInfo is what a module says of an address: added to what is registered statically.

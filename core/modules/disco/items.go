@@ -95,6 +95,9 @@ func (m *Module) hosts(scope module.Scope, target jid.JID) []module.DiscoItem {
 
 // key names an item in a page.
 func key(it module.DiscoItem) string {
+	if it.Key != "" {
+		return it.Key
+	}
 	if it.Node == "" {
 		return it.JID.String()
 	}
