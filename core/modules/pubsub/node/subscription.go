@@ -1,0 +1,131 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/payload/form"
+)
+
+// State is the state of a subscription (XEP-0060 §4.2).
+type State string
+
+// The states.
+const (
+	Subscribed   State = "subscribed"
+	Pending      State = "pending"
+	Unconfigured State = "unconfigured"
+	NoState      State = "none"
+)
+
+// ParseState reads a state.
+func ParseState(s string) (State, bool) {
+	switch st := State(s); st {
+	case Subscribed, Pending, Unconfigured, NoState:
+		return st, true
+	}
+	return NoState, false
+}
+
+// What a subscription to a collection is for (XEP-0248 §5.1).
+const (
+	ForItems = "items"
+	ForNodes = "nodes"
+	ForAll   = "all"
+)
+
+// Subscription is one subscription with its options (XEP-0060 §6.3, XEP-0248 §5.1).
+type Subscription struct {
+	JID     string `json:"-"`
+	ID      string `json:"-"`
+	State   State
+	Deliver bool
+	For     string `json:",omitempty"` // of a collection: items, nodes, all
+	Depth   int    `json:",omitempty"` // of a collection; Max: all
+}
+
+// NewSubscription returns a subscription with the default options.
+func NewSubscription(jid, id string, s State) Subscription {
+	return Subscription{JID: jid, ID: id, State: s, Deliver: true, For: ForNodes, Depth: 1}
+}
+
+// Encode returns the form in which a subscription is stored.
+func (s *Subscription) Encode() ([]byte, error) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("pubsub: encode subscription: %w", err)
+	}
+	return b, nil
+}
+
+// The fields of the options form.
+const (
+	optDeliver = "pubsub#deliver"
+	optType    = "pubsub#subscription_type"
+	optDepth   = "pubsub#subscription_depth"
+)
+
+// Form returns the options (XEP-0060 §6.3.3); collection adds those of XEP-0248.
+func (s *Subscription) Form(collection bool) *form.Form {
+	f := form.New(form.TypeForm, ns.PubSubSubscribeOptions)
+	f.Add(form.Field{Var: optDeliver, Type: form.Boolean, Label: "Notifications", Values: []string{form.FormatBool(s.Deliver)}})
+	if !collection {
+		return f
+	}
+	depth := strconv.Itoa(s.Depth)
+	if s.Depth == Max {
+		depth = "all"
+	}
+	return f.Add(
+		form.Field{Var: optType, Type: form.ListSingle, Label: "What is told", Values: []string{s.For},
+			Options: []form.Option{{Value: ForItems}, {Value: ForNodes}, {Value: ForAll}}},
+		form.Field{Var: optDepth, Type: form.TextSingle, Label: "How deep; a number or all", Values: []string{depth}})
+}
+
+// Submit changes the options by a form (XEP-0060 §6.3.7.2).
+func (s *Subscription) Submit(f *form.Form) error {
+	for _, fd := range f.Fields {
+		var err error
+		switch fd.Var {
+		case "FORM_TYPE":
+		case optDeliver:
+			s.Deliver, err = form.ParseBool(fd.Value())
+		case optType:
+			if s.For = fd.Value(); s.For != ForItems && s.For != ForNodes && s.For != ForAll {
+				err = errValue
+			}
+		case optDepth:
+			s.Depth, err = depthOf(fd.Value())
+		default:
+			err = fmt.Errorf("there is no such option")
+		}
+		if err != nil {
+			return InvalidOptions("The option " + fd.Var + " cannot be so: " + err.Error() + ".")
+		}
+	}
+	return nil
+}
+
+func depthOf(v string) (int, error) {
+	if v == "all" {
+		return Max, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil {
+		return 0, errNumber
+	}
+	return int(n), nil
+}
+
+// Wants tells whether a subscription to the node itself (depth 0) or to a collection above it is told of something.
+func (s *Subscription) Wants(what string, depth int) bool {
+	if s.State != Subscribed || !s.Deliver {
+		return false
+	}
+	if depth == 0 {
+		return true
+	}
+	return (s.For == what || s.For == ForAll) && (s.Depth == Max || depth <= s.Depth)
+}
