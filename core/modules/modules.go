@@ -10,11 +10,13 @@ package modules
 import (
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
+	"github.com/viaduct-xmpp/viaduct/core/modules/caps"
 	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/ping"
 	"github.com/viaduct-xmpp/viaduct/core/modules/presence"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/modules/roster"
 	"github.com/viaduct-xmpp/viaduct/core/modules/time"
@@ -26,9 +28,11 @@ import (
 type Options struct {
 	// NoArchive leaves out the archives of accounts.
 	NoArchive bool
+	Caps      caps.Options
 	Disco     disco.Options
 	MUC       muc.Options
 	Offline   offline.Options
+	PubSub    pubsub.Config
 	Register  register.Options
 	Roster    roster.Options
 	VCard     vcard.Options
@@ -42,6 +46,8 @@ func List(o Options) []module.Module {
 		presence.New(),
 		offline.New(o.Offline),
 		disco.New(o.Disco),
+		caps.New(o.Caps),
+		pubsub.New(o.PubSub),
 		ping.New(),
 		version.New(o.Version),
 		time.New(),
