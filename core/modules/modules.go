@@ -12,6 +12,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
 	"github.com/viaduct-xmpp/viaduct/core/modules/caps"
 	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
+	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/ping"
@@ -28,6 +29,8 @@ import (
 type Options struct {
 	// NoArchive leaves out the archives of accounts.
 	NoArchive bool
+	Archive   archive.Options
+	MAM       mam.Options
 	Caps      caps.Options
 	Disco     disco.Options
 	MUC       muc.Options
@@ -55,8 +58,15 @@ func List(o Options) []module.Module {
 		register.New(o.Register),
 		muc.New(o.MUC),
 	}
-	if !o.NoArchive {
-		list = append(list, archive.New())
+	return append(list, archives(o)...)
+}
+
+// archives are the modules of what is kept. Those of rooms are bounded and answered for also where accounts have none.
+func archives(o Options) []module.Module {
+	o.Archive.NoPeople = o.Archive.NoPeople || o.NoArchive
+	o.MAM.NoPeople, o.MAM.NoRooms = o.Archive.NoPeople, o.MUC.NoArchive
+	if o.MAM.NoPeople && o.MAM.NoRooms {
+		return nil
 	}
-	return list
+	return []module.Module{archive.New(o.Archive), mam.New(o.MAM)}
 }

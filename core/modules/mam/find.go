@@ -1,0 +1,110 @@
+package mam
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/journal"
+	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
+)
+
+const (
+	// maxAsked bounds how many questions for words wait at once.
+	maxAsked = 64
+	// slicesBefore is how far the index is brought up to date before a question is answered: about 2,000 messages.
+	slicesBefore = 10
+	// indexEvery is how often new messages are indexed when nobody asks. If there are none, that is two look-ups.
+	indexEvery = 5 * time.Second
+)
+
+// find answers a question for words: once the index is up to date, or nearly so. The answer is sent later.
+func (m *Module) find(req *module.Request, src *source, q *question) error {
+	if m.asked.Add(1) > maxAsked {
+		m.asked.Add(-1)
+		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "Too many searches are waiting; try again later."}
+	}
+	req.Defer()
+	m.d.Journal.Submit(req.Unit)
+	m.d.Journal.Background(&updating{Indexing: storage.NewIndexing(m.finder, slicesBefore), done: func(behind bool) {
+		m.finding.Post(func() {
+			defer m.asked.Add(-1)
+			m.found(req, src, q, behind)
+		})
+	}})
+	return nil
+}
+
+// found reads and sends the answer. The time of a search is bounded, whatever is looked for.
+func (m *Module) found(req *module.Request, src *source, q *question, behind bool) {
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	a, err := m.answer(ctx, src, q)
+	if err != nil {
+		m.d.Log.Error("a search failed", "archive", src.owner.String(), "err", err)
+		if reply := req.IQ.ErrorReply(err); reply != nil {
+			m.sender(req)(reply)
+		}
+		return
+	}
+	a.unstable = behind
+	m.deliver(req, src, q, a)
+}
+
+// updating is the indexing that somebody waits for.
+type updating struct {
+	*storage.Indexing
+	done func(behind bool)
+}
+
+// Next implements journal.Work.
+func (w *updating) Next(ctx context.Context, budget time.Duration, failed error) (*journal.Unit, error) {
+	u, err := w.Indexing.Next(ctx, budget, failed)
+	if u == nil || err != nil {
+		w.done(w.Behind() || err != nil)
+	}
+	return u, err
+}
+
+// Start implements module.Starter: the index follows what is kept, so that a search finds little to do.
+func (m *Module) Start(context.Context) error {
+	if m.finder == nil {
+		return nil
+	}
+	m.follow.mu.Lock()
+	defer m.follow.mu.Unlock()
+	m.follow.timer = m.d.Clock.AfterFunc(indexEvery, m.indexNow)
+	return nil
+}
+
+// Stop implements module.Starter.
+func (m *Module) Stop(context.Context) error {
+	m.follow.mu.Lock()
+	defer m.follow.mu.Unlock()
+	m.follow.stopped = true
+	if m.follow.timer != nil {
+		m.follow.timer.Stop()
+	}
+	return nil
+}
+
+// follower is the timer of the index.
+type follower struct {
+	mu      sync.Mutex
+	timer   module.Timer
+	stopped bool
+}
+
+// indexNow has new messages indexed, and comes again a while after that is done.
+func (m *Module) indexNow() {
+	m.d.Journal.Background(&updating{Indexing: storage.NewIndexing(m.finder, 0), done: func(bool) {
+		m.follow.mu.Lock()
+		defer m.follow.mu.Unlock()
+		if !m.follow.stopped {
+			m.follow.timer = m.d.Clock.AfterFunc(indexEvery, m.indexNow)
+		}
+	}})
+}
