@@ -27,10 +27,10 @@ type hooks struct {
 }
 
 // features that XEP-0045 does not know, one file each.
-var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature}
+var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature, tokensFeature}
 
 // featureTables are the tables of those features. Their rows are owned by the room and go with it.
-var featureTables = []string{tableActivity, tableHats}
+var featureTables = []string{tableActivity, tableHats, tableTokens}
 
 // dropFeatures adds the rows that remove what features have stored for a room.
 func dropFeatures(u *journal.Unit, at jid.JID) {
@@ -45,6 +45,7 @@ type extras struct {
 	pace       pace
 	said       register
 	hats       map[string][]string // bare JID -> URIs
+	tokens     map[string]token    // nil: not read yet
 }
 
 // newExtras makes what features remember of a room that has just become this actor's.

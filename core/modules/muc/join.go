@@ -18,6 +18,7 @@ type joining struct {
 	codes   []int // besides those of every entry
 	request room.JoinRequest
 	history room.HistoryLimits
+	token   string // the invitation that makes her a member (XEP-0488)
 }
 
 func (a *actor) joinOf(in *inbound) joining {
@@ -67,10 +68,7 @@ func (a *actor) admit(in *inbound, resumed *event.PendingError) {
 	if nick := a.room.LockedNick(j.request.Who); nick != "" && nick != j.request.Nick { // §7.10: modified, not refused
 		j.request.Nick, j.codes = nick, []int{210}
 	}
-	adm, err := a.room.Admit(j.request)
-	if err == nil && resumed == nil {
-		err = a.countJoin(in, adm)
-	}
+	adm, err := a.admission(in, &j, resumed == nil)
 	if err != nil {
 		a.refuse(in, err)
 		return
@@ -82,8 +80,12 @@ func (a *actor) admit(in *inbound, resumed *event.PendingError) {
 	if a.postponed(in, err, (*actor).admit) {
 		return
 	}
+	mark := in.u.Mark()
+	if err == nil {
+		err = a.redeem(in, j)
+	}
 	if err != nil {
-		a.refuse(in, err)
+		a.abandon(in, mark, err)
 		return
 	}
 	a.commit(in.u, func(err error) {
@@ -91,8 +93,25 @@ func (a *actor) admit(in *inbound, resumed *event.PendingError) {
 			a.send(in.st.ErrorReply(stored(err)))
 			return
 		}
+		a.redeemed(j)
 		a.enter(in, j, adm)
 	})
+}
+
+// admission tells as what somebody may enter; count: she is counted among those who enter.
+func (a *actor) admission(in *inbound, j *joining, count bool) (room.Admission, error) {
+	if err := a.present(j); err != nil {
+		return room.Admission{}, err
+	}
+	adm, err := a.room.Admit(j.request)
+	if err == nil && count {
+		counted := adm
+		if j.token != "" {
+			counted.Affiliation = room.None
+		}
+		err = a.countJoin(in, counted)
+	}
+	return adm, err
 }
 
 // enter makes a person an occupant and shows her to the others and the others to her.

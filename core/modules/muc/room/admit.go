@@ -13,6 +13,8 @@ type JoinRequest struct {
 	Who      jid.JID // full
 	Nick     string
 	Password string
+	// Invited: she has brought a valid invitation (XEP-0488): it makes her a member, and is as good as the password.
+	Invited bool
 }
 
 // Admission is the answer to a JoinRequest that is let in.
@@ -27,6 +29,9 @@ type Admission struct {
 // at all, then what she would have to bring.
 func (r *Room) Admit(j JoinRequest) (Admission, error) {
 	a := Admission{Affiliation: r.Affiliation(j.Who)}
+	if j.Invited && a.Affiliation == None {
+		a.Affiliation = Member
+	}
 	switch {
 	case a.Affiliation == Outcast:
 		return a, stanza.NewError(stanza.Forbidden, "you are banned from this room") // §7.2.7
@@ -34,7 +39,7 @@ func (r *Room) Admit(j JoinRequest) (Admission, error) {
 		return a, stanza.NewError(stanza.ItemNotFound, "this room is not open yet") // §7.2.10
 	case r.Config.MembersOnly && a.Affiliation < Member:
 		return a, stanza.NewError(stanza.RegistrationRequired, "only members may enter this room") // §7.2.6
-	case !r.passwordFits(a.Affiliation, j.Password):
+	case !j.Invited && !r.passwordFits(a.Affiliation, j.Password):
 		return a, stanza.NewError(stanza.NotAuthorized, "this room needs a password") // §7.2.5
 	}
 	displaces, err := r.CheckNick(j.Who, j.Nick)
