@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 )
 
 // reserved are the names under a domain that the server uses itself.
@@ -24,6 +25,9 @@ func (d *decoder) check(c *Config) {
 	d.checkLog(c)
 	if err := c.Rooms.Check(); err != nil {
 		d.fail(d.seen["rooms"], "rooms: %v", err)
+	}
+	if err := c.PubSub.Check(); err != nil {
+		d.fail(d.seen["pubsub"], "pubsub: %v", err)
 	}
 	d.checkBridges(c)
 	d.checkLinks(c)
@@ -190,7 +194,7 @@ func (d *decoder) checkLinks(c *Config) {
 func (c *Config) Hosts() []string {
 	var out []string
 	for _, d := range c.Domains {
-		out = append(out, d, "rooms."+d)
+		out = append(out, d, "rooms."+d, pubsub.Label+"."+d)
 	}
 	for _, b := range c.Bridges {
 		host := fmt.Sprintf("%s.%s", b.Name, b.Domain)

@@ -3,6 +3,7 @@ package configs
 import (
 	"github.com/viaduct-xmpp/viaduct/core/c2s"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 )
 
 // Config is the whole configuration.
@@ -23,6 +24,8 @@ type Config struct {
 	S2S S2S `yaml:"s2s"`
 	// Registration is for accounts that people make themselves.
 	Registration Registration `yaml:"registration"`
+	// PubSub is for publish-subscribe, on pubsub.DOMAIN and on accounts.
+	PubSub pubsub.Config `yaml:"pubsub"`
 	// Archive says which messages are kept.
 	Archive Archive `yaml:"archive"`
 	// Rooms is for the group chats of people.
@@ -197,6 +200,7 @@ func base() *Config {
 		},
 		Archive: Archive{People: true, Rooms: true},
 		Rooms:   muc.Config{}.WithDefaults(),
+		PubSub:  pubsub.Config{}.WithDefaults(),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits:  c2s.Config{}.WithDefaults(),
 	}

@@ -75,7 +75,7 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if c.Limits.Off {
 		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
 	}
-	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: rooms})
+	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub})
 	for _, m := range list {
 		if rooms, ok := m.(*muc.Module); ok {
 			a.muc = rooms

@@ -1,5 +1,7 @@
 package pubsub
 
+import "fmt"
+
 // Who may make nodes on a host.
 const (
 	CreateLocal  = "local"  // accounts of this server
@@ -37,6 +39,15 @@ func (c Config) WithDefaults() Config {
 		}
 	}
 	return c
+}
+
+// Check tells what in it cannot be.
+func (c Config) Check() error {
+	switch c.Create {
+	case "", CreateLocal, CreateAnyone, CreateNobody:
+		return nil
+	}
+	return fmt.Errorf("create: %q is unknown; use local, anyone or nobody", c.Create)
 }
 
 // Bounds that nobody has reason to change.
