@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -52,6 +53,7 @@ type actor struct {
 	waiting module.Timer // for the first configuration
 	resting bool         // the idle time is over
 
+	seats     atomic.Int64 // occupants, for those who only want to know how many
 	posted    int
 	forgotten bool
 }

@@ -28,8 +28,9 @@ var _ module.DiscoSource = discoSource{}
 const nodeReserved = "x-roomuser-item"
 
 var (
-	serviceFeatures = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCUnique, ns.RSM, ns.OccupantID, ns.VCard}
-	roomFeatures    = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCSelfPing, ns.OccupantID, ns.StanzaID, ns.VCard,
+	serviceFeatures = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCUnique, ns.RSM, ns.OccupantID, ns.VCard,
+		ns.ChannelSearch}
+	roomFeatures = []string{ns.DiscoInfo, ns.DiscoItems, ns.MUC, ns.MUCStableID, ns.MUCSelfPing, ns.OccupantID, ns.StanzaID, ns.VCard,
 		ns.Retract, ns.Moderate, ns.ModerateOld}
 )
 

@@ -27,7 +27,7 @@ type hooks struct {
 }
 
 // features that XEP-0045 does not know, one file each.
-var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature, tokensFeature}
+var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature, tokensFeature, mentionsFeature, searchFeature}
 
 // featureTables are the tables of those features. Their rows are owned by the room and go with it.
 var featureTables = []string{tableActivity, tableHats, tableTokens}
@@ -46,6 +46,7 @@ type extras struct {
 	said       register
 	hats       map[string][]string // bare JID -> URIs
 	tokens     map[string]token    // nil: not read yet
+	occupants  occupantIDs
 }
 
 // newExtras makes what features remember of a room that has just become this actor's.

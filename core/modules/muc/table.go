@@ -59,6 +59,7 @@ func (a *actor) settle() {
 
 // forget removes the room from the table if it may be; the shard is locked.
 func (a *actor) forget(actors map[jid.JID]*actor) {
+	a.census()
 	if a.posted == 0 && a.mayForget() && actors[a.jid] == a {
 		delete(actors, a.jid)
 		a.forgotten = true

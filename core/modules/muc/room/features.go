@@ -115,3 +115,6 @@ func (c *Config) DropHat(uri string) bool {
 	c.Hats = slices.DeleteFunc(slices.Clone(c.Hats), func(h Hat) bool { return h.URI == uri })
 	return true
 }
+
+// ReservedBy returns who has reserved a nick, "" if nobody has.
+func (r *Room) ReservedBy(nick string) string { return r.reserved[fold(nick)] }
