@@ -21,6 +21,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/modules/roster"
 	"github.com/viaduct-xmpp/viaduct/core/modules/time"
+	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/modules/vcard"
 	"github.com/viaduct-xmpp/viaduct/core/modules/version"
 )
@@ -38,8 +39,10 @@ type Options struct {
 	PubSub    pubsub.Config
 	Register  register.Options
 	Roster    roster.Options
-	VCard     vcard.Options
-	Version   version.Options
+	// Upload is left out without a store.
+	Upload  upload.Options
+	VCard   vcard.Options
+	Version version.Options
 }
 
 // List returns all modules. Their order decides nothing but in which order handlers of one phase are called.
@@ -57,6 +60,9 @@ func List(o Options) []module.Module {
 		vcard.New(o.VCard),
 		register.New(o.Register),
 		muc.New(o.MUC),
+	}
+	if o.Upload.Store != nil {
+		list = append(list, upload.New(o.Upload))
 	}
 	return append(list, archives(o)...)
 }

@@ -51,3 +51,13 @@ func derive(secret []byte, purpose string) ([]byte, error) {
 	}
 	return k, nil
 }
+
+// keys is what modules are given of the secret: a key for each purpose, the same after a restart. It is no more than that, because who has
+// the secret has all of them.
+type keys struct{ secret []byte }
+
+// DeriveKey returns the key for one purpose, 32 bytes.
+func (k keys) DeriveKey(purpose string) ([]byte, error) { return derive(k.secret, "module "+purpose) }
+
+// DeriveKey returns the key that a module gets for a purpose: for what runs beside the server and shares one with it (a relay).
+func (s *Server) DeriveKey(purpose string) ([]byte, error) { return s.keys.DeriveKey(purpose) }

@@ -35,6 +35,7 @@ type Server struct {
 	c2s       *c2s.Server
 	listeners *transport.Listeners
 	life      life
+	keys      keys
 }
 
 // New assembles a server. Nothing runs before Start; the store stays the caller's.
@@ -51,6 +52,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, fmt.Errorf("server: read last message id: %w", err)
 	}
 	s := &Server{o: o, log: o.Log, events: event.NewCatalogue(), registry: module.NewRegistry(), modules: map[string]module.Module{}}
+	s.keys = keys{secret}
 	s.events.OnPanic = func(point, who string, v any, stack []byte) {
 		s.log.Error("a module panicked", "point", point, "module", who, "panic", v, "stack", string(stack))
 	}
@@ -121,7 +123,7 @@ func (s *Server) register(ids *storage.IDs, secret []byte) error {
 	}
 	deps := module.Deps{Log: s.o.Log, Clock: s.o.Clock, Rand: s.o.Rand, Store: s.o.Store, Journal: s.journal, IDs: ids, Events: s.events,
 		Router: s.router, Sessions: s.sessions, Hosts: s.router, Version: s.o.Version}
-	s.registry.For("server", deps).Provide(s.router, codec, accounts{s.accounts})
+	s.registry.For("server", deps).Provide(s.router, codec, accounts{s.accounts}, s.keys)
 	for _, m := range s.o.Modules {
 		info := m.Info()
 		if s.modules[info.Name] != nil {
