@@ -7,13 +7,14 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 )
 
 // crowd fills a room and returns the join of the next occupant.
 func crowd(b *testing.B, n int) (w *world, join func(i int) *stanza.Stanza) {
 	b.Helper()
-	w = newWorld(b, Options{JoinsPerMinute: -1})
+	w = newWorld(b, Options{JoinsPerMinute: -1, Shows: room.Rate{Size: -1}})
 	w.net.mute = false
 	w.open(alice, "Alice", coven)
 	w.net.mute = true

@@ -1,14 +1,29 @@
 package muc_test
 
 import (
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/xmpptest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestScenarios plays against a whole server over real sockets. What a room says in each case of XEP-0045 is in testdata/transcripts.
-func TestScenarios(t *testing.T) { xmpptest.Play(t, "testdata/scenarios", nil) }
+// TestScenarios plays against a whole server over real sockets; there is one for every example of XEP-0045 that a server answers.
+func TestScenarios(t *testing.T) { xmpptest.Play(t, "testdata/scenarios", options) }
+
+// options understands what scenarios of rooms say with "with".
+func options(o *xmpptest.Options, key, value string) (err error) {
+	switch key {
+	case "rooms.create":
+		o.Modules.MUC.Create = muc.CreatePolicy(value)
+	case "rooms.per_account":
+		o.Modules.MUC.PerAccount, err = strconv.Atoi(value)
+	default:
+		return xmpptest.StandardOptions(o, key, value)
+	}
+	return err
+}

@@ -85,15 +85,18 @@ func TestCheckRole(t *testing.T) {
 	r.Enter(mod, "mod", Moderator)
 	vis := person("vis")
 	r.Enter(vis, "vis", Visitor)
-	order := []string{"owner", "admin", "member", "none", "mod", "vis"}
+	other := person("mod2")
+	r.Enter(other, "mod2", Moderator)
+	order := []string{"owner", "admin", "member", "none", "mod", "vis", "mod2"}
 	// For each actor and wanted role: the answers for the targets in that order. + is allowed, f forbidden, n not-allowed.
 	want := map[string]string{
-		"owner none": "++++++", "owner visitor": "nn++++", "owner participant": "nn++++", "owner moderator": "++++++",
-		"admin none": "n+++++", "admin visitor": "nn++++", "admin participant": "nn++++", "admin moderator": "++++++",
-		"member none": "ffffff", "member visitor": "ffffff", "member participant": "ffffff", "member moderator": "ffffff",
-		"none none": "ffffff", "none visitor": "ffffff", "none participant": "ffffff", "none moderator": "ffffff",
-		"mod none": "nnn+++", "mod visitor": "nnn+f+", "mod participant": "nn++f+", "mod moderator": "ffffff",
-		"vis none": "ffffff", "vis visitor": "ffffff", "vis participant": "ffffff", "vis moderator": "ffffff",
+		"owner none": "+++++++", "owner visitor": "nn+++++", "owner participant": "nn+++++", "owner moderator": "+++++++",
+		"admin none": "n++++++", "admin visitor": "nn+++++", "admin participant": "nn+++++", "admin moderator": "+++++++",
+		"member none": "fffffff", "member visitor": "fffffff", "member participant": "fffffff", "member moderator": "fffffff",
+		"none none": "fffffff", "none visitor": "fffffff", "none participant": "fffffff", "none moderator": "fffffff",
+		"mod none": "nnn+++n", "mod visitor": "nnn+f+f", "mod participant": "nn++f+f", "mod moderator": "fffffff",
+		"mod2 none": "nnn+n++", "mod2 visitor": "nnn+f+f", "mod2 participant": "nn++f+f", "mod2 moderator": "fffffff",
+		"vis none": "fffffff", "vis visitor": "fffffff", "vis participant": "fffffff", "vis moderator": "fffffff",
 	}
 	letter := map[string]string{"ok": "+", "forbidden": "f", "not-allowed": "n"}
 	for _, actor := range order {
