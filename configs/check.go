@@ -26,6 +26,9 @@ func (d *decoder) check(c *Config) {
 	if err := c.Rooms.Check(); err != nil {
 		d.fail(d.seen["rooms"], "rooms: %v", err)
 	}
+	if line, err := c.Archive.Check(); err != nil {
+		d.fail(max(line, d.seen["archive"]), "archive.%v", err)
+	}
 	if err := c.PubSub.Check(); err != nil {
 		d.fail(d.seen["pubsub"], "pubsub: %v", err)
 	}

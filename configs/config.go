@@ -2,6 +2,7 @@ package configs
 
 import (
 	"github.com/viaduct-xmpp/viaduct/core/c2s"
+	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 )
@@ -27,7 +28,7 @@ type Config struct {
 	// PubSub is for publish-subscribe, on pubsub.DOMAIN and on accounts.
 	PubSub pubsub.Config `yaml:"pubsub"`
 	// Archive says which messages are kept.
-	Archive Archive `yaml:"archive"`
+	Archive archive.Config `yaml:"archive"`
 	// Rooms is for the group chats of people.
 	Rooms muc.Config `yaml:"rooms"`
 	// Log is the server's log.
@@ -100,14 +101,6 @@ type S2S struct {
 type Registration struct {
 	// Open lets anybody who reaches the server make an account.
 	Open bool `yaml:"open"`
-}
-
-// Archive says which messages are kept (XEP-0313).
-type Archive struct {
-	// People keeps the messages of and to accounts.
-	People bool `yaml:"people"`
-	// Rooms keeps the messages of rooms.
-	Rooms bool `yaml:"rooms"`
 }
 
 // Log is the server's log.
@@ -198,7 +191,7 @@ func base() *Config {
 			C2S: []string{":5222"}, C2STLS: []string{":5223"}, S2S: []string{":5269"}, S2STLS: []string{":5270"},
 			HTTP: []string{"127.0.0.1:5280"}, HTTPS: []string{":5443"}, Admin: []string{"127.0.0.1:5281"}, Component: []string{"127.0.0.1:5347"},
 		},
-		Archive: Archive{People: true, Rooms: true},
+		Archive: archive.DefaultConfig(),
 		Rooms:   muc.Config{}.WithDefaults(),
 		PubSub:  pubsub.Config{}.WithDefaults(),
 		Log:     Log{Level: "info", Format: "text"},

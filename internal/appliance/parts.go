@@ -14,6 +14,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/configs"
 	"github.com/viaduct-xmpp/viaduct/core/modules"
+	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
@@ -75,7 +76,7 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if c.Limits.Off {
 		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
 	}
-	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub})
+	list := modules.List(modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub})
 	for _, m := range list {
 		if rooms, ok := m.(*muc.Module); ok {
 			a.muc = rooms

@@ -207,3 +207,26 @@ func TestManyOwners(t *testing.T) {
 		h.left(storage.Archive, fmt.Sprintf("person%04d@example.org", i), 1)
 	}
 }
+
+func TestConfig(t *testing.T) {
+	c := DefaultConfig()
+	c.Keep = KeepConfig{Days: 30, Bytes: 1000}
+	c.Exceptions = []Exception{{Of: "Example.org", Messages: 5}, {Of: "alice@example.org", Days: 7, All: true}}
+	if line, err := c.Check(); err != nil {
+		t.Fatal(line, err)
+	}
+	const day = 24 * time.Hour
+	o := c.Options()
+	for owner, want := range map[string]Keep{
+		"x@example.net":     {Age: 30 * day, Bytes: 1000},
+		"bob@example.org":   {Age: 30 * day, Messages: 5, Bytes: 1000},
+		"alice@example.org": {Age: 7 * day, Messages: -1, Bytes: -1},
+	} {
+		if d := cmp.Diff(want, o.Keep.of(owner)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", owner, d)
+		}
+	}
+	if d := DefaultConfig().Options(); d.Keep.bounded() || d.NoPeople {
+		t.Errorf("the default is %+v", d)
+	}
+}
