@@ -27,7 +27,7 @@ func (o *op) getConfig() (*xmlstream.Node, error) {
 
 // defaultConfig: XEP-0060 §8.3; a form may ask for those of a collection (XEP-0248 §6.3).
 func (o *op) defaultConfig() (*xmlstream.Node, error) {
-	c := o.svc.defaults()
+	c := o.m.defaults(o.svc)
 	if f, err := submitted(o.verb, ns.PubSubNodeConfig); err == nil && f != nil && f.Value("pubsub#node_type") == node.Collection {
 		c.Kind = node.Collection
 	}

@@ -119,7 +119,7 @@ func (o *op) make(f *form.Form) error {
 	if err := o.roomForNode(); err != nil {
 		return err
 	}
-	c := o.svc.defaults()
+	c := o.m.defaults(o.svc)
 	if f != nil {
 		var err error
 		if c, err = c.Submit(f, o.m.limits()); err != nil {

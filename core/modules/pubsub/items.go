@@ -39,10 +39,7 @@ func (o *op) items() (*xmlstream.Node, error) {
 // mayRetrieve: §6.5.9; a subscription that is named must be the sender's (§6.5.9.1, §6.5.9.2).
 func (o *op) mayRetrieve() error {
 	if err := o.rec.Config.MayRetrieve(o.rel); err != nil {
-		if o.svc.account && !o.rel.Presence && o.rec.Config.Access != node.Open && o.rel.Affiliation == node.None {
-			return o.hidden(err)
-		}
-		return err
+		return o.hidden(err)
 	}
 	id := o.verb.Attr("subid")
 	if id == "" {
@@ -60,9 +57,9 @@ func (o *op) mayRetrieve() error {
 	return node.Refuse(stanza.NotAcceptable, "", "invalid-subid", "There is no such subscription.")
 }
 
-// hidden answers a stranger as if the node were not there only where its existence is told to nobody: that of a whitelist.
+// hidden answers somebody who may not read a node. That an account keeps something for itself alone is told to nobody.
 func (o *op) hidden(err error) error {
-	if o.rec.Config.Access == node.Whitelist {
+	if o.svc.account && o.rec.Config.Access == node.Whitelist && o.rel.Affiliation == node.None {
 		return o.missing()
 	}
 	return err

@@ -45,11 +45,14 @@ func (s *service) key(name string) string {
 // graph is what a change of the edges between nodes holds beside the nodes.
 func (s *service) graph() string { return s.key("") }
 
-func (s *service) defaults() node.Config {
+// defaults is the configuration of a node that is made without further words.
+func (m *Module) defaults(s *service) node.Config {
+	c := node.Service()
 	if s.account {
-		return node.Account()
+		c = node.Account()
 	}
-	return node.Service()
+	c.MaxItems = min(c.MaxItems, m.o.Items)
+	return c
 }
 
 // owners is the address whose roster the presence and roster models ask: the account's, or that of who made the node.

@@ -51,7 +51,7 @@ func (o *op) subscribe() (*xmlstream.Node, error) {
 	}
 	pending, err := o.rec.Config.MaySubscribe(o.rel)
 	if err != nil {
-		return nil, err
+		return nil, o.hidden(err)
 	}
 	f, err := submitted(o.query.Child(ns.PubSub, "options"), ns.PubSubSubscribeOptions)
 	if err != nil {
