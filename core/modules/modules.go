@@ -10,6 +10,7 @@ package modules
 import (
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
+	"github.com/viaduct-xmpp/viaduct/core/modules/bookmarks"
 	"github.com/viaduct-xmpp/viaduct/core/modules/caps"
 	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
@@ -17,6 +18,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/ping"
 	"github.com/viaduct-xmpp/viaduct/core/modules/presence"
+	"github.com/viaduct-xmpp/viaduct/core/modules/private"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/modules/roster"
@@ -36,6 +38,7 @@ type Options struct {
 	Disco     disco.Options
 	MUC       muc.Options
 	Offline   offline.Options
+	Private   private.Options
 	PubSub    pubsub.Config
 	Register  register.Options
 	Roster    roster.Options
@@ -54,6 +57,8 @@ func List(o Options) []module.Module {
 		disco.New(o.Disco),
 		caps.New(o.Caps),
 		pubsub.New(o.PubSub),
+		private.New(o.Private),
+		bookmarks.New(),
 		ping.New(),
 		version.New(o.Version),
 		time.New(),
