@@ -52,7 +52,9 @@ func (a *actor) leave(in *inbound, full jid.JID, n notice, left event.RoomLeft) 
 	if a.room.Config.Locked && a.room.Len() == 0 { // §10.1.3: the room goes with the owner who has not configured it
 		n.destroy = xmlstream.NewNode(ns.MUCUser, "destroy")
 	}
-	a.tellSelf(n, full)
+	if !n.over {
+		a.tellSelf(n, full)
+	}
 	if last {
 		a.tellOthers(n, o.Role)
 	}
@@ -126,7 +128,7 @@ func (a *actor) gone(full jid.JID, why stanza.Condition) {
 		return
 	}
 	n := a.departure(o)
-	if why != "" {
+	if n.over = why == ""; !n.over {
 		n.status = []int{333} // XEP-0045 §11.1
 	}
 	a.leave(&inbound{u: a.unit()}, full, n, event.RoomLeft{Gone: true})

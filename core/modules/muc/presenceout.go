@@ -19,6 +19,7 @@ type notice struct {
 	id   string // for the occupant's own copy only (XEP-0045 §7.2.2)
 	show xmlstream.Fragment
 	real jid.JID // shown to those who may see it; zero: the occupant's
+	over bool    // the session itself is no more: whoever has its address now is not told
 	skip jid.JID // one more session that is not among the others
 
 	aff     room.Affiliation
