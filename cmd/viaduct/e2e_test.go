@@ -99,6 +99,9 @@ func TestUserCommandsRunningAndStopped(t *testing.T) {
 				{args: "user frobnicate", err: `there is no command "viaduct user frobnicate"`},
 				{args: "version", out: "viaduct "},
 				{args: "room list", out: "There are no rooms"},
+				{args: "archive show bob@v.test", out: "Nothing is kept of bob@v.test."},
+				{args: "archive erase bob@v.test", err: "say --yes"},
+				{args: "archive erase bob@v.test --yes", out: "0 messages were deleted"},
 				{args: "check config", out: "No problems"},
 			} {
 				out, errs, code := do(step.stdin, strings.Fields(step.args)...)

@@ -13,6 +13,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/admin"
 	"github.com/viaduct-xmpp/viaduct/core/httpd"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage/sqlite"
@@ -41,6 +42,7 @@ type Appliance struct {
 	certs   *tlscert.Store
 	core    *server.Server
 	muc     *muc.Module
+	mam     *mam.Module // nil: nothing is archived
 	http    *httpd.Server
 	pages   *httpd.Health
 	cmds    *admin.Registry

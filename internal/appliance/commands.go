@@ -26,11 +26,16 @@ func (a *Appliance) commands() error {
 	u := &admin.Users{Accounts: a.core.Accounts(), Local: a.core.Router().IsAccountDomain, Generate: generatePassword,
 		Kick: a.core.Sessions().Close, Online: func(ctx context.Context, bare jid.JID) int { return len(a.core.Sessions().Of(ctx, bare)) }}
 	r := &admin.Rooms{Store: a.store.Rooms(), Keeper: a.muc, Services: a.roomServices}
+	kept := &admin.Archives{Messages: a.store.Messages(), Journal: a.core.Journal(), IsAccountDomain: a.core.Router().IsAccountDomain}
+	if a.mam != nil {
+		kept.Reader = a.mam
+	}
 	ops := &admin.Operations{
 		Backup: backup(a.store, a.config.DataDir), Reload: a.Reload, Points: a.core.Events().Points,
 		Infos: func() []module.Info { return a.core.Registry().Infos }, Version: Version,
 	}
 	cmds := append(u.Commands(), r.Commands()...)
+	cmds = append(cmds, kept.Commands()...)
 	cmds = append(cmds, ops.Commands()...)
 	cmds = append(cmds, checkCommand(a.options))
 	cmds = append(cmds, a.bridges.commands()...)
@@ -122,8 +127,9 @@ func OpenStopped(ctx context.Context, o Options) (*Stopped, error) {
 	s.journal.Start()
 	u := &admin.Users{Accounts: accounts, Local: func(d string) bool { return isAccountDomain(c, d) }, Generate: generatePassword}
 	r := &admin.Rooms{Store: store.Rooms(), Services: func() []string { return roomServices(c) }}
+	kept := &admin.Archives{Messages: store.Messages(), Journal: s.journal, IsAccountDomain: func(d string) bool { return isAccountDomain(c, d) }}
 	ops := &admin.Operations{Backup: backup(store, c.DataDir), Version: Version}
-	for _, list := range [][]*admin.Command{u.Commands(), r.Commands(), ops.Commands()} {
+	for _, list := range [][]*admin.Command{u.Commands(), r.Commands(), kept.Commands(), ops.Commands()} {
 		for _, cmd := range list {
 			if cmd.Stopped {
 				err = errors.Join(err, s.cmds.Add(cmd))

@@ -78,8 +78,11 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	}
 	list := modules.List(modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub})
 	for _, m := range list {
-		if rooms, ok := m.(*muc.Module); ok {
-			a.muc = rooms
+		switch m := m.(type) {
+		case *muc.Module:
+			a.muc = m
+		case *mam.Module:
+			a.mam = m
 		}
 	}
 	list = append(list, a.bridges.modules()...)

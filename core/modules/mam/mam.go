@@ -72,6 +72,7 @@ func (m *Module) Register(r *module.Registrar) error {
 		m.finder = s
 	}
 	r.Need(&m.ids)
+	r.Provide(m)
 	var routes []module.IQRoute
 	if !m.o.NoPeople {
 		r.Feature(module.ScopeAccount, m.features(true)...)
