@@ -2,9 +2,7 @@ package pubsub
 
 import (
 	"fmt"
-	"time"
 
-	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub/node"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
@@ -62,6 +60,9 @@ func (o *op) setConfig() (*xmlstream.Node, error) {
 	}
 	if err := o.trim(); err != nil {
 		return nil, err
+	}
+	if was.Expire != o.rec.Config.Expire {
+		o.listExpiry()
 	}
 	if err := o.save(); err != nil {
 		return nil, err
@@ -161,6 +162,9 @@ func (o *op) remove() error {
 	o.u.Add(storage.DeleteRow{Table: tableNode, Owner: o.svc.name, Key: o.name},
 		storage.PutRow{Table: tableTrash, Owner: trashOwner, Key: trashNode + o.svc.owner(o.rec.ID), Value: []byte(o.svc.name + sep + o.name)})
 	o.discard(o.svc.owner(o.rec.Gen), o.rec.Count)
+	if o.rec.Config.Expire > 0 {
+		o.u.Add(storage.DeleteRow{Table: tableExpire, Owner: expireOwner, Key: expireKey(o.svc, o.name)})
+	}
 	if err := o.cutEdges(); err != nil {
 		return err
 	}
@@ -188,14 +192,3 @@ func (o *op) purge() (*xmlstream.Node, error) {
 	o.changed(nil, nil)
 	return nil, nil
 }
-
-// expired is the order before which items are no longer shown; "": none.
-func (m *Module) expired(c *node.Config) string {
-	if c.Expire <= 0 {
-		return ""
-	}
-	at := m.d.Clock.Now().Add(-time.Duration(c.Expire) * time.Second)
-	return orderKey(storage.MessageID(at.UnixMilli() << 20))
-}
-
-var _ journal.Work = (*trash)(nil)

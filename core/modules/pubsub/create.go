@@ -135,6 +135,9 @@ func (o *op) make(f *form.Form) error {
 	if !o.svc.account {
 		o.affiliate(o.from.Bare(), node.Owner)
 	}
+	if c.Expire > 0 {
+		o.listExpiry()
+	}
 	return o.setEdges(f, true)
 }
 

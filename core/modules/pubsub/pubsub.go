@@ -34,6 +34,10 @@ type Module struct {
 	queues   [queueCount]*journal.Queue
 	watchers []Watcher
 	sweeping atomic.Bool
+
+	timers  sync.Mutex // of sweeper and stopped; nothing else is locked under it
+	sweeper module.Timer
+	stopped bool
 }
 
 var _ module.Starter = (*Module)(nil)
@@ -110,11 +114,18 @@ func (m *Module) Start(context.Context) error {
 		m.caps.WatchCaps(m.capsGained)
 	}
 	m.sweepTrash() // what an earlier run has left
+	m.sweepExpired()
 	return nil
 }
 
 // Stop implements module.Starter: it waits for the steps that are under way.
 func (m *Module) Stop(ctx context.Context) error {
+	m.timers.Lock()
+	m.stopped = true
+	if m.sweeper != nil {
+		m.sweeper.Stop()
+	}
+	m.timers.Unlock()
 	var wait sync.WaitGroup
 	for _, q := range m.queues {
 		wait.Add(1)

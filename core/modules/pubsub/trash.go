@@ -22,6 +22,8 @@ const (
 // trash removes what deleted nodes have left, in slices.
 type trash struct{ m *Module }
 
+var _ journal.Work = (*trash)(nil)
+
 // sweepTrash has what waits removed behind live units. One work at a time: it goes on until nothing is left.
 func (m *Module) sweepTrash() {
 	if m.sweeping.CompareAndSwap(false, true) {

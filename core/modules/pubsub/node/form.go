@@ -72,7 +72,10 @@ func (c *Config) Submit(f *form.Form, l Limits) (Config, error) {
 			return *c, BadValue("The field " + fd.Var + " cannot be so: " + err.Error() + ".")
 		}
 	}
-	return next, next.check(l)
+	if err := next.check(l); err != nil {
+		return *c, err
+	}
+	return next, nil
 }
 
 // check refuses what would promise more than the service keeps (XEP-0060 §8.2.5.2).

@@ -1,0 +1,120 @@
+package pubsub
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/journal"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub/node"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
+)
+
+// Nodes whose items expire are listed in table "pubsub_expire", owner expireOwner, so that the sweep looks at them alone.
+const (
+	tableExpire = "pubsub_expire"
+	expireOwner = "expire"
+)
+
+// sweepEvery is how often expired items are removed. They are not shown from the moment on when they have expired.
+const sweepEvery = time.Hour
+
+func expireKey(svc *service, name string) string { return svc.name + sep + name }
+
+// listExpiry adds or removes a node's entry.
+func (o *op) listExpiry() {
+	key := expireKey(o.svc, o.name)
+	if o.rec.Config.Expire > 0 {
+		o.u.Add(storage.PutRow{Table: tableExpire, Owner: expireOwner, Key: key})
+		return
+	}
+	o.u.Add(storage.DeleteRow{Table: tableExpire, Owner: expireOwner, Key: key})
+}
+
+// expired is the order before which items are no longer shown; "": none.
+func (m *Module) expired(c *node.Config) string {
+	if c.Expire <= 0 {
+		return ""
+	}
+	at := m.d.Clock.Now().Add(-time.Duration(c.Expire) * time.Second)
+	return orderKey(storage.MessageID(at.UnixMilli() << 20))
+}
+
+// sweepExpired removes what has expired, node by node, and comes back in an hour.
+func (m *Module) sweepExpired() {
+	m.queue(expireOwner).Post(func() {
+		m.sweepFrom("")
+		m.timers.Lock()
+		defer m.timers.Unlock()
+		if !m.stopped {
+			m.sweeper = m.d.Clock.AfterFunc(sweepEvery, m.sweepExpired)
+		}
+	})
+}
+
+func (m *Module) sweepFrom(from string) {
+	for {
+		rows, err := m.t.expire.Range(context.Background(), expireOwner, from, "", maxPage, false)
+		if err != nil {
+			m.d.Log.Error("nodes whose items expire cannot be read", "err", err)
+			return
+		}
+		for _, r := range rows {
+			svc, name, _ := strings.Cut(r.Key, sep)
+			if j, err := jid.Parse(svc); err == nil {
+				m.prune(&service{jid: j, name: svc, account: j.HasLocal()}, name)
+			}
+		}
+		if len(rows) < maxPage {
+			return
+		}
+		from = rows[len(rows)-1].Key + "\x01"
+	}
+}
+
+// prune removes expired items of one node in slices, each in its place among the node's changes.
+func (m *Module) prune(svc *service, name string) {
+	again := false
+	o := &op{m: m, ctx: context.Background(), svc: svc, from: svc.jid, name: name, verb: xmlstream.NewNode("", "prune"),
+		u: journal.NewUnit(journal.Lane{Kind: journal.LaneServer, Key: "pubsub"})}
+	run := func(o *op) (_ *xmlstream.Node, err error) {
+		again, err = o.prune()
+		return nil, err
+	}
+	o.start(verb{run: run}, func(_ *xmlstream.Node, err error) {
+		if err != nil {
+			m.d.Log.Error("expired items could not be removed", "service", svc.name, "node", name, "err", err)
+			return
+		}
+		if again {
+			m.prune(svc, name)
+		}
+	})
+}
+
+func (o *op) prune() (more bool, err error) {
+	if o.rec, err = o.m.find(o.ctx, o.svc, o.name); err != nil {
+		return false, err
+	}
+	if o.rec == nil || o.rec.Config.Expire <= 0 {
+		o.u.Add(storage.DeleteRow{Table: tableExpire, Owner: expireOwner, Key: expireKey(o.svc, o.name)})
+		return false, nil
+	}
+	rows, err := o.m.t.order.Range(o.ctx, o.svc.owner(o.rec.Gen), "", o.m.expired(&o.rec.Config), directRows, false)
+	if err != nil || len(rows) == 0 {
+		if err != nil {
+			err = fmt.Errorf("pubsub: read items: %w", err)
+		}
+		return false, err
+	}
+	for _, r := range rows {
+		o.dropItem(r.Key, string(r.Value))
+		if string(r.Value) == o.rec.Last {
+			o.rec.Last = ""
+		}
+	}
+	return len(rows) == directRows, o.save()
+}
