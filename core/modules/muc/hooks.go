@@ -27,10 +27,11 @@ type hooks struct {
 }
 
 // features that XEP-0045 does not know, one file each.
-var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature, tokensFeature, mentionsFeature, searchFeature}
+var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature, tokensFeature, mentionsFeature, searchFeature,
+	versionsFeature}
 
 // featureTables are the tables of those features. Their rows are owned by the room and go with it.
-var featureTables = []string{tableActivity, tableHats, tableTokens}
+var featureTables = []string{tableActivity, tableHats, tableTokens, tableAffiliations}
 
 // dropFeatures adds the rows that remove what features have stored for a room.
 func dropFeatures(u *journal.Unit, at jid.JID) {
@@ -47,6 +48,7 @@ type extras struct {
 	hats       map[string][]string // bare JID -> URIs
 	tokens     map[string]token    // nil: not read yet
 	occupants  occupantIDs
+	lists      listVersions
 }
 
 // newExtras makes what features remember of a room that has just become this actor's.

@@ -18,7 +18,8 @@ type joining struct {
 	codes   []int // besides those of every entry
 	request room.JoinRequest
 	history room.HistoryLimits
-	token   string // the invitation that makes her a member (XEP-0488)
+	token   string          // the invitation that makes her a member (XEP-0488)
+	mav     *xmlstream.Node // which version of the lists she has (XEP-0463)
 }
 
 func (a *actor) joinOf(in *inbound) joining {
@@ -32,6 +33,7 @@ func (a *actor) joinOf(in *inbound) joining {
 	if p := x.Child(ns.MUC, "password"); p != nil {
 		j.request.Password = p.TextContent()
 	}
+	j.mav = x.Child(ns.MUCAffiliations, "mav")
 	if h := x.Child(ns.MUC, "history"); h != nil {
 		j.history = room.ParseHistory(h.Attr, a.m.d.Clock.Now())
 	}
@@ -144,6 +146,7 @@ func (a *actor) arrived(full jid.JID) {
 func (a *actor) departed(full jid.JID) {
 	a.m.joined.remove(full, a.jid)
 	delete(a.remote, full)
+	delete(a.extra.lists.watch, full)
 }
 
 // fireJoined tells that somebody has entered; what handlers store is a unit of its own.
@@ -159,6 +162,8 @@ func (a *actor) fireJoined(o *room.Occupant, full jid.JID, st *stanza.Stanza) {
 func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining) {
 	r := a.room
 	out := make([]*packet, 0, r.Len()+r.Config.MaxHistory+3)
+	versions, mark := a.versionsFor(to, j)
+	out = append(out, versions...)
 	if r.Config.AvatarHash != "" {
 		out = append(out, &packet{st: a.roomPresence()}) // XEP-0486 §2
 	}
@@ -175,7 +180,7 @@ func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining) {
 		}
 	}
 	n := a.available(o)
-	n.id, n.own = j.id, append(a.entryCodes(), j.codes...)
+	n.id, n.own, n.mark = j.id, append(a.entryCodes(), j.codes...), mark
 	out = append(out, &packet{st: n.self(a, to)})
 	out = a.appendHistory(out, j.history)
 	out = append(out, &packet{st: a.subjectStanza()})

@@ -29,6 +29,8 @@ type keptRoom struct {
 	Nick string    `json:"nick"`
 	Role room.Role `json:"role"`
 	Show string    `json:"show,omitempty"`
+	// Lists is the version of the lists that she has (XEP-0463), and one; 0: she has not asked.
+	Lists int64 `json:"lists,omitempty"`
 }
 
 // saving writes the rooms of a session that is kept across a stop.
@@ -45,6 +47,9 @@ func (m *Module) saving(ctx context.Context, v *event.SessionState) error {
 			}
 			if o := a.room.BySession(full); o != nil {
 				k = keptRoom{Room: at.String(), Nick: o.Nick, Role: o.Role, Show: o.Presence.String()}
+				if v, ok := a.extra.lists.watch[full]; ok {
+					k.Lists = v + 1
+				}
 				if temporary(a.room.Config) {
 					u.Add(storage.PutRow{Table: tableKept, Owner: at.Domain(), Key: at.String(), Value: []byte{1}})
 				}
@@ -114,6 +119,9 @@ func (a *actor) comeBack(full jid.JID, k keptRoom) {
 	o.SetPresence(show)
 	a.hear.valid = false
 	a.arrived(full)
+	if k.Lists > 0 {
+		a.extra.lists.note(full, k.Lists-1)
+	}
 }
 
 // shutDown tells the occupants of other servers, whose sessions are not kept, that the service goes (XEP-0045 §11.2).

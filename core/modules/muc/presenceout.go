@@ -30,6 +30,7 @@ type notice struct {
 	status  []int  // for everybody
 	own     []int  // for the occupant's own sessions, besides 110
 	destroy *xmlstream.Node
+	mark    *xmlstream.Node // the version of the lists (XEP-0463), for the own session only
 }
 
 // available is the notice of what an occupant shows now.
@@ -61,7 +62,11 @@ func (n *notice) stanza(a *actor, real jid.JID, own bool) *stanza.Stanza {
 	if n.reason != "" {
 		item.Add(xmlstream.NewNode(ns.MUCUser, "reason").SetText(n.reason))
 	}
-	x := mucUser().Add(item)
+	x := mucUser()
+	if own && n.mark != nil {
+		x.Add(n.mark)
+	}
+	x.Add(item)
 	if n.destroy != nil {
 		x.Add(n.destroy)
 	}

@@ -136,6 +136,7 @@ func (a *actor) markTemporary(u *journal.Unit) {
 
 // saveAffiliations adds the rows of changes of the lists.
 func (a *actor) saveAffiliations(u *journal.Unit, changes []room.AffiliationChange) {
+	a.logChanges(u, changes)
 	for _, c := range changes {
 		e := a.room.Line(c)
 		u.Add(storage.PutAffiliation{Affiliation: storage.Affiliation{

@@ -118,3 +118,12 @@ func (c *Config) DropHat(uri string) bool {
 
 // ReservedBy returns who has reserved a nick, "" if nobody has.
 func (r *Room) ReservedBy(nick string) string { return r.reserved[fold(nick)] }
+
+// MarshalText makes stored affiliations readable.
+func (a Affiliation) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote; an unknown name is None.
+func (a *Affiliation) UnmarshalText(b []byte) error {
+	*a, _ = ParseAffiliation(string(b))
+	return nil
+}
