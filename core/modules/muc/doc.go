@@ -14,7 +14,8 @@
 // What this package is not: the archive of rooms is queried elsewhere (XEP-0313), this package only writes the references; a bridge's
 // people and portals belong to bridges/gateway.
 //
-// Specifications: XEP-0045, XEP-0307, XEP-0359, XEP-0410, XEP-0421, XEP-0486.
+// Specifications: XEP-0045, XEP-0307, XEP-0317, XEP-0359, XEP-0410, XEP-0421, XEP-0424, XEP-0425, XEP-0433, XEP-0452, XEP-0463, XEP-0486, XEP-0488,
+// XEP-0500, XEP-0502. How a feature beside XEP-0045 plugs in is in hooks.go (docs/adr/0010).
 //
 // Goroutines: those of the rooms' queues, which exist while there is something to do, and timers of the injected clock, which end in Stop.
 //

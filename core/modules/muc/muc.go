@@ -132,10 +132,18 @@ func (m *Module) Info() module.Info {
 		{ID: "XEP-0045", Version: "1.35.1", Status: "complete"},
 		{ID: "XEP-0307", Version: "0.1", Status: "complete"},
 		{ID: "XEP-0359", Version: "0.7.0", Status: "complete", Note: "stanza-ids of rooms"},
+		{ID: "XEP-0317", Version: "0.3.1", Status: "complete"},
 		{ID: "XEP-0410", Version: "1.1.0", Status: "complete"},
 		{ID: "XEP-0421", Version: "1.0.1", Status: "complete"},
+		{ID: "XEP-0424", Version: "0.4.2", Status: "complete", Note: "in rooms: by the author only, with tombstones"},
 		{ID: "XEP-0425", Version: "0.3.0", Status: "complete", Note: "both namespaces in use"},
+		{ID: "XEP-0433", Version: "0.1.0", Status: "complete", Note: "the public rooms of each service; pages in one direction"},
+		{ID: "XEP-0452", Version: "0.2.2", Status: "complete", Note: "mentions of XEP-0372 and XEP-0513"},
+		{ID: "XEP-0463", Version: "0.2.0", Status: "partial", Note: "changes are told by messages; their presence carries no versions"},
 		{ID: "XEP-0486", Version: "0.1.0", Status: "complete"},
+		{ID: "XEP-0488", Version: "0.1.0", Status: "complete"},
+		{ID: "XEP-0500", Version: "0.1.1", Status: "complete"},
+		{ID: "XEP-0502", Version: "0.1.0", Status: "complete"},
 	}}
 }
 
