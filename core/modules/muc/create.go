@@ -122,6 +122,14 @@ func (a *actor) awaitConfig(r *room.Room) {
 	})
 }
 
+// stopWaiting ends the wait for the first configuration.
+func (a *actor) stopWaiting() {
+	if a.waiting != nil {
+		a.waiting.Stop()
+		a.waiting = nil
+	}
+}
+
 // expire ends a room in its own name.
 func (a *actor) expire() {
 	u := a.unit()

@@ -51,6 +51,7 @@ func (a *actor) clear() {
 	a.room, a.ids = nil, nil
 	a.hist, a.hear = history{}, audience{}
 	a.requests, a.behind, a.slow, a.remote = nil, nil, nil, nil
+	a.stopWaiting()
 }
 
 // destroyNode is what the occupants are told: an alternate venue with its password, and the reason.

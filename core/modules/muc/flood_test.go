@@ -48,6 +48,37 @@ func TestPresenceFlood(t *testing.T) {
 	}
 }
 
+// attacks row 27: entering and leaving again and again is told everybody, so it has a bound; who is not forgotten is who came lately.
+func TestComingAndGoing(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.open(alice, "Alice", coven)
+	in := "<presence to='" + coven + "/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+	out := "<presence to='" + coven + "/Bob' type='unavailable'/>"
+	for range comingRate.Size {
+		w.do(bob, in)
+		w.do(bob, out)
+	}
+	w.forgetAll()
+	w.do(bob, in)
+	w.wantHeard(bob, "presence Bob error resource-constraint")
+	w.clock.advance(comingRate.Every)
+	w.do(bob, in)
+	if got := w.heard(bob); len(got) != 3 {
+		t.Errorf("after a while: %v", got)
+	}
+	var c comings
+	now := time.Unix(0, 0)
+	for i := range 5000 {
+		if !c.take(jid.MustParse(fmt.Sprintf("u%d@example.net", i)), now) {
+			t.Fatal("the first time was refused")
+		}
+		now = now.Add(time.Second)
+	}
+	if len(c.by) > 520 {
+		t.Errorf("%d people are remembered", len(c.by))
+	}
+}
+
 func TestNickFlood(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.open(alice, "Alice", coven)

@@ -58,11 +58,11 @@ func (a *actor) startPulse() {
 		return
 	}
 	a.pulses = a.m.d.Clock.AfterFunc(pulseEvery, func() {
-		a.m.post(a.h, a.jid, func(b *actor) {
-			b.pulses = nil
-			if b.room != nil && len(b.remote) > 0 {
-				b.takePulse()
-				b.startPulse()
+		a.q.Post(func() {
+			defer a.rest()
+			if a.pulses = nil; a.room != nil && len(a.remote) > 0 {
+				a.takePulse()
+				a.startPulse()
 			}
 		})
 	})
@@ -127,11 +127,14 @@ func (a *actor) pulseOf(full jid.JID, p *pulse, answer *stanza.Stanza, last bool
 			a.lose(full, e.Condition)
 		}
 	case e.Condition == stanza.RemoteServerNotFound:
-		for other, q := range a.remote { // so are the others of that server, most likely
-			q.unknown = q.unknown || other.Domain() == full.Domain()
+		if !p.unknown { // so are the others of that server, most likely
+			for other, q := range a.remote {
+				q.unknown = q.unknown || other.Domain() == full.Domain()
+			}
 		}
-		a.lose(full, e.Condition)
-		a.takePulse()
+		if a.lose(full, e.Condition); a.pinging <= maxPinging/2 {
+			a.takePulse()
+		}
 	case unreachable[e.Condition]:
 		a.lose(full, e.Condition)
 	default: // an error of hers: she is there

@@ -201,10 +201,13 @@ func (a *actor) entryCodes() []int {
 	return codes
 }
 
-// countJoin bounds how fast strangers from other servers enter (attacks: join flood). Those of this server are bounded where they connect;
-// after a restart all of them come at once.
+// countJoin bounds how fast strangers from other servers enter, and how often one person does (attacks: join flood). Those of this server are
+// bounded where they connect; after a restart all of them come at once.
 func (a *actor) countJoin(in *inbound, adm room.Admission) error {
 	most := a.m.o.JoinsPerMinute
+	if most >= 0 && !a.coming.take(in.st.From.Bare(), a.m.d.Clock.Now()) {
+		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "you enter and leave too often; try again in a minute"}
+	}
 	if adm.Affiliation > room.None || a.m.d.Hosts.IsAccountDomain(in.st.From.Domain()) {
 		return nil
 	}

@@ -194,6 +194,7 @@ func (a *actor) applyConfig(in *inbound, c room.Config, lists []room.Affiliation
 	}
 	codes := c.Notices(old)
 	if old.Locked && !c.Locked {
+		a.stopWaiting()
 		codes = nil // nobody but the owner has been here
 	}
 	a.statusMessage(codes)

@@ -55,7 +55,7 @@ func (a *actor) answerVoice(in *inbound, f *form.Form) {
 
 // appendVoiceRequests adds the requests that wait, if the occupant is one who can answer them.
 func (a *actor) appendVoiceRequests(out []*packet, o *room.Occupant) []*packet {
-	if o.Role != room.Moderator || !a.room.Config.Moderated {
+	if o.Role != room.Moderator {
 		return out
 	}
 	n := 0

@@ -37,6 +37,12 @@ func (b *Bucket) Wait(r Rate, now time.Time) time.Duration {
 	return time.Duration(short * float64(r.Every))
 }
 
+// Unused tells whether all places are free.
+func (b *Bucket) Unused(r Rate, now time.Time) bool {
+	b.settle(r, now)
+	return b.used == 0
+}
+
 func (b *Bucket) settle(r Rate, now time.Time) {
 	if passed := now.Sub(b.at); passed > 0 && r.Every > 0 && !b.at.IsZero() {
 		b.used = max(0, b.used-float64(passed)/float64(r.Every))
