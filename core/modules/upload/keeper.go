@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/journal"
@@ -74,7 +75,7 @@ func (m *Module) Files(ctx context.Context, owner string, fn func(id, owner, nam
 			return fmt.Errorf("upload: read owners: %w", err)
 		}
 		for _, o := range owners {
-			if more, err := m.filesOf(ctx, o, fn); err != nil || !more {
+			if more, err := m.filesOf(ctx, strings.TrimPrefix(o, ownerPrefix), fn); err != nil || !more {
 				return err
 			}
 			page.After = o
@@ -88,7 +89,7 @@ func (m *Module) Files(ctx context.Context, owner string, fn func(id, owner, nam
 func (m *Module) filesOf(ctx context.Context, owner string, fn func(id, owner, name, mediaType, link string, size int64, created, expires time.Time) bool) (bool, error) {
 	from := ""
 	for {
-		rows, err := m.tables.user.Range(ctx, owner, from, "", 500, false)
+		rows, err := m.tables.user.Range(ctx, rowsOf(owner), from, "", 500, false)
 		if err != nil {
 			return false, fmt.Errorf("upload: read files: %w", err)
 		}

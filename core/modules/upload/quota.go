@@ -136,7 +136,7 @@ func (q *quota) with(ctx context.Context, owner string, now time.Time, fn func(a
 	var fresh usage
 	if a == nil {
 		var err error
-		if fresh, err = q.read(ctx, owner); err != nil {
+		if fresh, err = q.read(ctx, rowsOf(owner)); err != nil {
 			return err
 		}
 	}
@@ -356,7 +356,7 @@ func (q *quota) write(u *journal.Unit, owner string, a *account) error {
 	if err != nil {
 		return fmt.Errorf("upload: write counters: %w", err)
 	}
-	u.Add(storage.PutRow{Table: countTable, Owner: owner, Key: usageKey, Value: own},
+	u.Add(storage.PutRow{Table: countTable, Owner: rowsOf(owner), Key: usageKey, Value: own},
 		storage.PutRow{Table: countTable, Owner: totalOwner, Key: usageKey, Value: all})
 	return nil
 }

@@ -107,8 +107,8 @@ func (m *Module) submit(u *journal.Unit) error {
 // removeOf removes all files of an owner that were put before a time (milliseconds).
 func (m *Module) removeOf(ctx context.Context, owner string, before int64) (int, error) {
 	return m.removeAll(ctx, func(ctx context.Context) ([]storage.Row, error) {
-		return m.tables.user.Range(ctx, owner, "", sortable(before, ""), sliceFiles, false)
-	}, userTable, owner)
+		return m.tables.user.Range(ctx, rowsOf(owner), "", sortable(before, ""), sliceFiles, false)
+	}, userTable, rowsOf(owner))
 }
 
 // removeAll removes the files of the rows that next finds, slice by slice, until it finds none. Each slice waits for its commit, so that this work is never

@@ -14,12 +14,14 @@ import (
 // The tables. Values are JSON.
 //
 //	upload_file    owner: id              key: "file"              the file
-//	upload_user    owner: owner's JID     key: time of the PUT-id  empty
+//	upload_user    owner: "of "+JID       key: time of the PUT-id  empty: the files of one owner
 //	upload_blob    owner: hash            key: id                  empty: a reference to the body
 //	upload_expiry  owner: "expiry"        key: time of expiry-id   empty
-//	upload_count   owner: owner's JID     key: "usage"             counters of one owner
+//	upload_count   owner: "of "+JID       key: "usage"             counters of one owner
 //	               owner: "total"         key: "usage"             counters of all
 //	upload_gone    owner: "gone"          key: owner's JID         when the account was deleted
+//
+// Rows whose owner is a JID go with the account, in its unit; these must stay until the files are gone, so their owner is another name.
 const (
 	fileTable   = "upload_file"
 	userTable   = "upload_user"
@@ -33,6 +35,7 @@ const (
 	totalOwner  = "total"
 	expiryOwner = "expiry"
 	goneOwner   = "gone"
+	ownerPrefix = "of "
 )
 
 // File is what is kept of one file.
@@ -61,6 +64,9 @@ func (f *file) expires() time.Time {
 }
 
 func (f *file) expired(now time.Time) bool { return f.Expires != 0 && now.UnixMilli() >= f.Expires }
+
+// rowsOf is the owner of the rows about a person's files.
+func rowsOf(who string) string { return ownerPrefix + who }
 
 // sortable is a key that orders by time.
 func sortable(ms int64, id string) string { return fmt.Sprintf("%016x-%s", max(ms, 0), id) }
@@ -97,7 +103,7 @@ func (f *file) insert(u *journal.Unit) error {
 		return fmt.Errorf("upload: write file: %w", err)
 	}
 	u.Add(storage.CompareAndPut{Table: fileTable, Owner: f.id, Key: fileKey, New: raw},
-		storage.PutRow{Table: userTable, Owner: f.User, Key: sortable(f.Created, f.id)},
+		storage.PutRow{Table: userTable, Owner: rowsOf(f.User), Key: sortable(f.Created, f.id)},
 		storage.PutRow{Table: blobTable, Owner: f.Hash, Key: f.id})
 	if f.Expires != 0 {
 		u.Add(storage.PutRow{Table: expiryTable, Owner: expiryOwner, Key: sortable(f.Expires, f.id)})
@@ -108,7 +114,7 @@ func (f *file) insert(u *journal.Unit) error {
 // delete removes the rows of a file, if it is still the one that was read.
 func (f *file) delete(u *journal.Unit) {
 	u.Add(storage.CompareAndPut{Table: fileTable, Owner: f.id, Key: fileKey, Old: f.raw},
-		storage.DeleteRow{Table: userTable, Owner: f.User, Key: sortable(f.Created, f.id)},
+		storage.DeleteRow{Table: userTable, Owner: rowsOf(f.User), Key: sortable(f.Created, f.id)},
 		storage.DeleteRow{Table: blobTable, Owner: f.Hash, Key: f.id})
 	if f.Expires != 0 {
 		u.Add(storage.DeleteRow{Table: expiryTable, Owner: expiryOwner, Key: sortable(f.Expires, f.id)})

@@ -137,7 +137,7 @@ func (m *Module) refusal(ctx context.Context, owner string, err error) error {
 
 // nextEnd tells when the oldest of somebody's files ends, as far as her first hundred tell; zero if none does.
 func (m *Module) nextEnd(ctx context.Context, owner string) (first time.Time) {
-	rows, err := m.tables.user.Range(ctx, owner, "", "", 100, false)
+	rows, err := m.tables.user.Range(ctx, rowsOf(owner), "", "", 100, false)
 	if err != nil {
 		return first
 	}
