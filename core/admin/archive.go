@@ -35,7 +35,7 @@ func (c *Archives) Commands() []*Command {
 		{Name: "archive export", Args: "JID FILE", Min: 2, Max: 2, Run: c.export, Short: "write what is kept of an account or a room to a file",
 			Long: "FILE must not exist; it is readable for its owner only. It is XML as in XEP-0227, oldest message first, with the ids that clients know."},
 		{Name: "archive erase", Args: "JID", Min: 1, Max: 1, Stopped: true, Run: c.erase, Short: "delete what is kept of an account or a room",
-			Long:  "What others keep of the same messages stays in their archives. The room on disk becomes free with the next sweep.",
+			Long:  "What others keep of the same messages stays in their archives. Space on disk becomes free with the next sweep.",
 			Flags: []Flag{{Name: "before", Value: "TIME", Doc: "only what is older, such as 2026-11-20 or 2026-11-20T12:00:00Z"}, {Name: "yes", Doc: "do not ask"}}},
 	}
 }
