@@ -117,14 +117,30 @@ func (o *op) trim() error {
 	if o.rec.Config.Items(o.m.limits()) == 0 {
 		return o.empty()
 	}
-	rows, err := o.m.t.order.Range(o.ctx, o.svc.owner(o.rec.Gen), "", "", over, false)
+	rows, err := o.m.t.order.Range(o.ctx, o.svc.owner(o.rec.Gen), "", "", min(over, directRows), false)
 	if err != nil {
 		return fmt.Errorf("pubsub: trim node: %w", err)
 	}
 	for _, row := range rows {
 		o.dropItem(row.Key, string(row.Value))
 	}
+	if over > directRows { // the rest in slices, behind what others want of the node
+		svc, name := o.svc, o.name
+		o.after = append(o.after, func() { o.m.service(svc, name, "trim", (*op).trimmed) })
+	}
 	return nil
+}
+
+// trimmed is a further slice of trim.
+func (o *op) trimmed() error {
+	var err error
+	if o.rec, err = o.m.find(o.ctx, o.svc, o.name); err != nil || o.rec == nil {
+		return err
+	}
+	if err := o.trim(); err != nil || o.u.Empty() {
+		return err
+	}
+	return o.save()
 }
 
 // dropItem adds the rows that remove one item.

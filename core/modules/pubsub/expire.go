@@ -65,7 +65,7 @@ func (m *Module) sweepFrom(from string) {
 		for _, r := range rows {
 			svc, name, _ := strings.Cut(r.Key, sep)
 			if j, err := jid.Parse(svc); err == nil {
-				m.prune(&service{jid: j, name: svc, account: j.HasLocal()}, name)
+				m.service(&service{jid: j, name: svc, account: j.HasLocal()}, name, "prune", (*op).prune)
 			}
 		}
 		if len(rows) < maxPage {
@@ -75,40 +75,33 @@ func (m *Module) sweepFrom(from string) {
 	}
 }
 
-// prune removes expired items of one node in slices, each in its place among the node's changes.
-func (m *Module) prune(svc *service, name string) {
-	again := false
-	o := &op{m: m, ctx: context.Background(), svc: svc, from: svc.jid, name: name, verb: xmlstream.NewNode("", "prune"),
+// service does something with a node that nobody has asked for, in its place among the node's changes.
+func (m *Module) service(svc *service, name, what string, fn func(*op) error) {
+	o := &op{m: m, ctx: context.Background(), svc: svc, from: svc.jid, name: name, verb: xmlstream.NewNode("", what),
 		u: journal.NewUnit(journal.Lane{Kind: journal.LaneServer, Key: "pubsub"})}
-	run := func(o *op) (_ *xmlstream.Node, err error) {
-		again, err = o.prune()
-		return nil, err
-	}
+	run := func(o *op) (*xmlstream.Node, error) { return nil, fn(o) }
 	o.start(verb{run: run}, func(_ *xmlstream.Node, err error) {
 		if err != nil {
-			m.d.Log.Error("expired items could not be removed", "service", svc.name, "node", name, "err", err)
-			return
-		}
-		if again {
-			m.prune(svc, name)
+			m.d.Log.Error("a node could not be tidied up", "what", what, "service", svc.name, "node", name, "err", err)
 		}
 	})
 }
 
-func (o *op) prune() (more bool, err error) {
+// prune removes expired items of one node in slices.
+func (o *op) prune() (err error) {
 	if o.rec, err = o.m.find(o.ctx, o.svc, o.name); err != nil {
-		return false, err
+		return err
 	}
 	if o.rec == nil || o.rec.Config.Expire <= 0 {
 		o.u.Add(storage.DeleteRow{Table: tableExpire, Owner: expireOwner, Key: expireKey(o.svc, o.name)})
-		return false, nil
+		return nil
 	}
 	rows, err := o.m.t.order.Range(o.ctx, o.svc.owner(o.rec.Gen), "", o.m.expired(&o.rec.Config), directRows, false)
-	if err != nil || len(rows) == 0 {
-		if err != nil {
-			err = fmt.Errorf("pubsub: read items: %w", err)
-		}
-		return false, err
+	if err != nil {
+		return fmt.Errorf("pubsub: read items: %w", err)
+	}
+	if len(rows) == 0 {
+		return nil
 	}
 	for _, r := range rows {
 		o.dropItem(r.Key, string(r.Value))
@@ -116,5 +109,9 @@ func (o *op) prune() (more bool, err error) {
 			o.rec.Last = ""
 		}
 	}
-	return len(rows) == directRows, o.save()
+	if len(rows) == directRows {
+		svc, name := o.svc, o.name
+		o.after = append(o.after, func() { o.m.service(svc, name, "prune", (*op).prune) })
+	}
+	return o.save()
 }

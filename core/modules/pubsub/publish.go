@@ -188,7 +188,7 @@ func (o *op) keepLast(list []*item) error {
 // evict removes what is over the bound, and what has expired (XEP-0060 §7.1.2.5).
 func (o *op) evict(list []*item, mine map[string]bool, limit int) ([]string, error) {
 	c := &o.rec.Config
-	over := o.rec.Count - limit
+	over := min(o.rec.Count-limit, directRows) // more only while trim is at work
 	if over > 0 && c.Full == node.FullReject {
 		return nil, node.Refuse(stanza.Conflict, "", "node-full", "The node has as many items as it may.")
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
@@ -301,4 +303,55 @@ func TestDeletedAccount(t *testing.T) {
 	if n := bob.Request("get", "alice@example.org", "<pubsub xmlns='"+ns.PubSub+"'><items node='u:n'/></pubsub>"); n.Attr("type") != stanza.TypeError {
 		t.Errorf("read: %s", n)
 	}
+}
+
+// TestRow29Bounds: nodes, items and payloads, subscriptions, what is read and changed at once, and what waits are bounded.
+func TestRow29Bounds(t *testing.T) {
+	s := xmpptest.Start(t, xmpptest.Options{Modules: modules.Options{PubSub: pubsub.Config{Nodes: 5, Items: 10, PayloadBytes: 100, Subscriptions: 3}}})
+	mallory := s.Login(t, "mallory@example.org/m")
+	refused := func(what string, n *xmlstream.Node, want string) {
+		t.Helper()
+		if n.Attr("type") != stanza.TypeError || !strings.Contains(n.String(), want) {
+			t.Errorf("%s: %s", what, n)
+		}
+	}
+	create := func(to, name string) *xmlstream.Node {
+		return mallory.Request("set", to, "<pubsub xmlns='"+ns.PubSub+"'><create node='"+name+"'/></pubsub>")
+	}
+	for i := range 5 {
+		ok(t, create(host, fmt.Sprint(i)))
+		ok(t, create("", fmt.Sprint(i)))
+	}
+	refused("a node more", create(host, "more"), "max-nodes-exceeded")
+	refused("a node more of the account", create("", "more"), "max-nodes-exceeded")
+	refused("one by a publication", mallory.Request("set", "", publishing("more", "1")), "max-nodes-exceeded")
+	refused("a long name", create(host, strings.Repeat("x", 1025)), "not-acceptable")
+	refused("a long id", mallory.Request("set", host, publishing("0", strings.Repeat("x", 1025))), "not-acceptable")
+	ids := make([]string, 101)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	refused("many items at once", mallory.Request("set", host, publishing("0", ids...)), "max-items-exceeded")
+	refused("a large payload", mallory.Request("set", host, "<pubsub xmlns='"+ns.PubSub+"'><publish node='0'><item><x xmlns='u:x'>"+
+		strings.Repeat("x", 101)+"</x></item></publish></pubsub>"), "payload-too-big")
+	refused("a larger bound", mallory.Request("set", host, "<pubsub xmlns='"+ns.PubSubOwner+"'><configure node='0'><x xmlns='jabber:x:data' type='submit'>"+
+		"<field var='pubsub#max_items'><value>11</value></field></x></configure></pubsub>"), "not-acceptable")
+	ok(t, mallory.Request("set", host, publishing("0", ids[:100]...)))
+	res := ok(t, mallory.Request("get", host, "<pubsub xmlns='"+ns.PubSub+"'><items node='0'/></pubsub>"))
+	if n := strings.Count(res.String(), "<item "); n != 10 {
+		t.Errorf("%d items are kept", n)
+	}
+	subscribe := func(i int) *xmlstream.Node {
+		return mallory.Request("set", host, fmt.Sprintf("<pubsub xmlns='%s'><subscribe node='0' jid='mallory@example.org/%d'/></pubsub>", ns.PubSub, i))
+	}
+	for i := range 3 {
+		ok(t, subscribe(i))
+	}
+	refused("a subscription more", subscribe(3), "too-many-subscriptions")
+	var b strings.Builder
+	for i := range 101 {
+		fmt.Fprintf(&b, "<affiliation jid='p%d@example.org' affiliation='member'/>", i)
+	}
+	refused("many affiliations at once", mallory.Request("set", host, "<pubsub xmlns='"+ns.PubSubOwner+"'><affiliations node='0'>"+b.String()+
+		"</affiliations></pubsub>"), "policy-violation")
 }

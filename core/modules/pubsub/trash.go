@@ -53,14 +53,11 @@ func (t *trash) slice(ctx context.Context, u *journal.Unit) error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
-	row := rows[0]
-	done := false
+	row, done := rows[0], true // what nobody knows goes
 	if owner, ok := strings.CutPrefix(row.Key, trashItems); ok {
 		done, err = t.items(ctx, u, owner)
 	} else if owner, ok := strings.CutPrefix(row.Key, trashNode); ok {
 		done, err = t.lists(ctx, u, owner, string(row.Value))
-	} else {
-		done = true
 	}
 	if done {
 		u.Add(storage.DeleteRow{Table: tableTrash, Owner: trashOwner, Key: row.Key})
