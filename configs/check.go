@@ -34,6 +34,7 @@ func (d *decoder) check(c *Config) {
 	}
 	d.checkBridges(c)
 	d.checkLinks(c)
+	d.checkFiles(c)
 	if u := c.PublicURL; u != "" && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
 		d.fail(d.seen["public_url"], "public_url must begin with https://")
 	}
@@ -197,7 +198,7 @@ func (d *decoder) checkLinks(c *Config) {
 func (c *Config) Hosts() []string {
 	var out []string
 	for _, d := range c.Domains {
-		out = append(out, d, "rooms."+d, pubsub.Label+"."+d)
+		out = append(out, d, "rooms."+d, pubsub.Label+"."+d, "upload."+d)
 	}
 	for _, b := range c.Bridges {
 		host := fmt.Sprintf("%s.%s", b.Name, b.Domain)

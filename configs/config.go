@@ -31,6 +31,12 @@ type Config struct {
 	Archive archive.Config `yaml:"archive"`
 	// Rooms is for the group chats of people.
 	Rooms muc.Config `yaml:"rooms"`
+	// Upload is for files that people share.
+	Upload Upload `yaml:"upload"`
+	// Turn is the server's own relay for calls.
+	Turn Turn `yaml:"turn"`
+	// Services are those outside of this server that clients are told of.
+	Services []Service `yaml:"services"`
 	// Log is the server's log.
 	Log Log `yaml:"log"`
 	// PluginDir is where plugins are looked for, after the folder of the server's executable.
@@ -194,6 +200,8 @@ func base() *Config {
 		Archive: archive.DefaultConfig(),
 		Rooms:   muc.Config{}.WithDefaults(),
 		PubSub:  pubsub.Config{}.WithDefaults(),
+		Upload:  defaultUpload(),
+		Turn:    defaultTurn(),
 		Log:     Log{Level: "info", Format: "text"},
 		Limits:  c2s.Config{}.WithDefaults(),
 	}

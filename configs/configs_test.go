@@ -233,7 +233,7 @@ func TestDefaultIsValid(t *testing.T) {
 	if len(d.problems) > 0 {
 		t.Fatal(d.problems)
 	}
-	want := []string{"localhost", "rooms.localhost", "pubsub.localhost", "demo.localhost", "rooms.demo.localhost"}
+	want := []string{"localhost", "rooms.localhost", "pubsub.localhost", "upload.localhost", "demo.localhost", "rooms.demo.localhost"}
 	if d := cmp.Diff(want, c.Hosts()); d != "" {
 		t.Error(d)
 	}

@@ -101,7 +101,7 @@ func readSecret(name string) (string, error) {
 
 // finish makes paths relative to the file and fills in what follows from other keys.
 func (d *decoder) finish(c *Config, dir string) {
-	for _, p := range []*string{&c.DataDir, &c.TLS.Cert, &c.TLS.Key, &c.S2S.CAFile, &c.Log.File, &c.PluginDir} {
+	for _, p := range []*string{&c.DataDir, &c.TLS.Cert, &c.TLS.Key, &c.S2S.CAFile, &c.Log.File, &c.PluginDir, &c.Upload.Store.Dir} {
 		*p = resolve(dir, *p)
 	}
 	for i := range c.Bridges {
@@ -132,8 +132,8 @@ func (c *Config) Notes() []string {
 		key        string
 		addrs, def []string
 	}{
-		{"s2s", c.Listen.S2S, def.S2S}, {"s2s_tls", c.Listen.S2STLS, def.S2STLS}, {"http", c.Listen.HTTP, def.HTTP},
-		{"https", c.Listen.HTTPS, def.HTTPS}, {"component", c.Listen.Component, def.Component},
+		{"s2s", c.Listen.S2S, def.S2S}, {"s2s_tls", c.Listen.S2STLS, def.S2STLS},
+		{"component", c.Listen.Component, def.Component},
 	} {
 		if len(l.addrs) > 0 && !slices.Equal(l.addrs, l.def) { // nobody asked for the default
 			closed = append(closed, l.key+" "+strings.Join(l.addrs, ", "))

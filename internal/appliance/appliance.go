@@ -47,6 +47,7 @@ type Appliance struct {
 	pages   *httpd.Health
 	cmds    *admin.Registry
 	bridges *bridges
+	files   files
 
 	mu      sync.Mutex // guards config
 	config  *configs.Config
@@ -119,12 +120,15 @@ func (a *Appliance) start(ctx context.Context) error {
 	if err := a.core.Start(ctx); err != nil {
 		return err
 	}
+	if err := a.startFiles(ctx); err != nil {
+		return err
+	}
 	return a.bridges.start(ctx)
 }
 
 // Stop takes everything down in order: no new connections, sessions kept or told, bridges drained, the store closed. It may be called once, after Start.
 func (a *Appliance) Stop(ctx context.Context) error {
-	errs := []error{a.bridges.stop(ctx), a.core.Stop(ctx)}
+	errs := []error{a.stopWeb(ctx), a.bridges.stop(ctx), a.core.Stop(ctx), a.stopFiles()}
 	if a.http != nil {
 		errs = append(errs, a.http.Stop(ctx))
 	}
@@ -156,6 +160,11 @@ func (a *Appliance) Addresses() map[string][]string {
 	out := map[string][]string{}
 	for _, key := range []string{server.KeyC2S, server.KeyC2SDirect} {
 		for _, addr := range a.core.Listeners().Addrs(key) {
+			out[key] = append(out[key], addr.String())
+		}
+	}
+	for _, key := range []string{keyHTTP, keyHTTPS} {
+		for _, addr := range a.files.web.Addrs(key) {
 			out[key] = append(out[key], addr.String())
 		}
 	}

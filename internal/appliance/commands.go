@@ -36,6 +36,7 @@ func (a *Appliance) commands() error {
 	}
 	cmds := append(u.Commands(), r.Commands()...)
 	cmds = append(cmds, kept.Commands()...)
+	cmds = append(cmds, a.uploads().Commands()...)
 	cmds = append(cmds, ops.Commands()...)
 	cmds = append(cmds, checkCommand(a.options))
 	cmds = append(cmds, a.bridges.commands()...)

@@ -85,7 +85,11 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 			a.mam = m
 		}
 	}
-	list = append(list, a.bridges.modules()...)
+	shared, err := a.fileModules(c)
+	if err != nil {
+		return err
+	}
+	list = append(append(list, shared...), a.bridges.modules()...)
 	a.core, err = server.New(ctx, server.Options{
 		Domains: c.Domains, Store: a.store, Certs: a.certs, Modules: list, C2S: c.Limits, Iterations: a.o.Iterations,
 		Listen: server.Listen{C2S: c.Listen.C2S, C2SDirect: c.Listen.C2STLS}, Log: a.log, Version: Version()["version"],
@@ -106,6 +110,7 @@ func (a *Appliance) measure() {
 			out["store_"+k] = v
 		}
 		a.bridges.figures(ctx, out)
+		a.fileFigures(out)
 		return out
 	})
 }

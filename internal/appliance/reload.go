@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/viaduct-xmpp/viaduct/configs"
@@ -114,6 +115,12 @@ func comparable(v any) any {
 		out := make([]any, len(v))
 		for i, b := range v {
 			out[i] = []any{b.Name, b.Plugin, b.Domain, b.Allow, b.Transport, b.Limits, string(b.Config.JSON())}
+		}
+		return out
+	case []configs.Service:
+		out := slices.Clone(v)
+		for i := range out {
+			out[i].Line = 0
 		}
 		return out
 	case []configs.Link:

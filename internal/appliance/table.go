@@ -13,6 +13,7 @@ func Table() []*admin.Command {
 	list := (&admin.Users{}).Commands()
 	list = append(list, (&admin.Rooms{}).Commands()...)
 	list = append(list, (&admin.Archives{}).Commands()...)
+	list = append(list, (&admin.Uploads{}).Commands()...)
 	list = append(list, (&admin.Operations{}).Commands()...)
 	list = append(list, checkCommand(nil))
 	return append(list, (&bridges{}).commands()...)
@@ -20,7 +21,7 @@ func Table() []*admin.Command {
 
 // GroupDoc is the line about a group of commands.
 func GroupDoc(name string) string {
-	return map[string]string{"user": "accounts", "room": "group chats", "archive": "what is kept of accounts and rooms", "bridge": "connections to other networks"}[name]
+	return map[string]string{"user": "accounts", "room": "group chats", "archive": "what is kept of accounts and rooms", "upload": "files that people share", "bridge": "connections to other networks"}[name]
 }
 
 // RunStopped runs a command while no server runs on the data directory.
