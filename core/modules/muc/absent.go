@@ -37,14 +37,14 @@ func (a *actor) absentees(changes []room.AffiliationChange) []absence {
 }
 
 // tellOfAbsent tells the occupants who see real addresses (XEP-0045 examples 176, 190, 195) and, with status 101, the people themselves (§18.1)
-// unless they have been invited by it.
-func (a *actor) tellOfAbsent(list []absence, invited []jid.JID) {
+// unless they have been invited by it or have done it themselves.
+func (a *actor) tellOfAbsent(list []absence, invited []jid.JID, by jid.JID) {
 	for _, v := range list {
 		item := xmlstream.NewNode(ns.MUCUser, "item", "affiliation", v.now.String(), "jid", v.who.String(), "role", room.NoRole.String())
 		st := stanza.NewMessage("", mucUser().Add(item))
 		st.From, st.ID = a.jid, a.m.newID()
 		a.fan(st, a.audience().full)
-		if d := v.who.Domain(); slices.Contains(invited, v.who) || a.m.d.Hosts.IsLocal(d) && !a.m.d.Hosts.IsAccountDomain(d) {
+		if d := v.who.Domain(); v.who == by || slices.Contains(invited, v.who) || a.m.d.Hosts.IsLocal(d) && !a.m.d.Hosts.IsAccountDomain(d) {
 			continue // an invitation says it too; a bridge's people are told on their network
 		}
 		own := item.Clone()

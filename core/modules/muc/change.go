@@ -59,7 +59,7 @@ func (a *actor) applyLists(changes []room.AffiliationChange, actor room.Actor, i
 			f()
 		}
 		a.lockNicks(changes)
-		a.tellOfAbsent(absent, invited)
+		a.tellOfAbsent(absent, invited, actor.Bare)
 		for _, who := range invited {
 			a.m.d.Router.Send(a.ctx, a.invitation("", who, actor.Bare, mucUser()))
 		}
