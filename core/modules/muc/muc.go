@@ -129,7 +129,8 @@ func New(o Options) *Module {
 // Info names what is implemented.
 func (m *Module) Info() module.Info {
 	return module.Info{Name: "muc", Specs: []module.Spec{
-		{ID: "XEP-0045", Version: "1.35.1", Status: "complete"},
+		{ID: "XEP-0045", Version: "1.35.1", Status: "complete", Note: "without what it calls deprecated (fully anonymous rooms, 174) and without lists of unavailable members (102, 103)"},
+		{ID: "XEP-0249", Version: "1.2", Status: "complete", Note: "a message like others; the room has no part in it"},
 		{ID: "XEP-0307", Version: "0.1", Status: "complete"},
 		{ID: "XEP-0359", Version: "0.7.0", Status: "complete", Note: "stanza-ids of rooms"},
 		{ID: "XEP-0317", Version: "0.3.1", Status: "complete"},
