@@ -12,7 +12,6 @@ import (
 
 // XEP-0502 §4, §5.
 func TestActivity(t *testing.T) {
-	const coven = "coven@rooms.example.org"
 	w := newWorld(t, Options{})
 	w.open("alice@example.org/desk", "Alice", coven, "muc#roomconfig_publicroom", "1")
 	w.join("bob@example.org/phone", coven, "Bob")
@@ -69,7 +68,7 @@ func TestActivity(t *testing.T) {
 
 // XEP-0500 §6, §9: who waits, for how long, and that a repetition is no second message.
 func TestSlowMode(t *testing.T) {
-	const coven, bob, bob2 = "coven@rooms.example.org", "bob@example.org/phone", "bob@example.org/desk"
+	const bob, bob2 = "bob@example.org/phone", "bob@example.org/desk"
 	w := newWorld(t, Options{})
 	w.open("alice@example.org/desk", "Alice", coven, "muc#roomconfig_slow_mode_duration", "20")
 	w.join(bob, coven, "Bob")

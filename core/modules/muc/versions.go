@@ -118,7 +118,7 @@ func (a *actor) logChanges(u *journal.Unit, changes []room.AffiliationChange) {
 // changesSince reads what has changed since a version; ok is false if that is not known any more.
 func (a *actor) changesSince(v int64) (log []listChange, ok bool, err error) {
 	l := &a.extra.lists
-	if v < l.now-keptChanges+1 && v != l.now || v > l.now {
+	if v < l.now-keptChanges || v > l.now {
 		return nil, false, nil
 	}
 	rows, err := a.m.d.Store.Table(tableAffiliations).Range(a.ctx, a.jid.String(), changeKey(v+1), "", keptChanges+1, false)
