@@ -51,7 +51,9 @@ type Exception struct {
 }
 
 // DefaultConfig keeps everything.
-func DefaultConfig() Config { return Config{People: true, Rooms: true, Search: true, Default: string(Always)} }
+func DefaultConfig() Config {
+	return Config{People: true, Rooms: true, Search: true, Default: string(Always)}
+}
 
 // Check tells what in it cannot be, and in which line of the file (0: in no particular one).
 func (c Config) Check() (line int, err error) {

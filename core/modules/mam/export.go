@@ -25,8 +25,11 @@ func (m *Module) Export(ctx context.Context, owner jid.JID, w io.Writer, progres
 	out := bufio.NewWriter(w)
 	open := xmlstream.AppendEscapedAttr(nil, owner.Domain())
 	user := xmlstream.AppendEscapedAttr(nil, owner.Local())
-	fmt.Fprintf(out, "<?xml version='1.0' encoding='UTF-8'?>\n<server-data xmlns='%s'><host jid='%s'><user name='%s'><archive xmlns='%s'>\n",
+	_, err = fmt.Fprintf(out, "<?xml version='1.0' encoding='UTF-8'?>\n<server-data xmlns='%s'><host jid='%s'><user name='%s'><archive xmlns='%s'>\n",
 		ns.Portable, open, user, ns.PortableMAM)
+	if err != nil {
+		return 0, fmt.Errorf("mam: export: %w", err)
+	}
 	done := 0
 	for r := (storage.Range{Limit: maxPage}); ; {
 		page, more, err := m.d.Store.Messages().List(ctx, src.kind, owner.String(), r)
