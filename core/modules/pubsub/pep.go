@@ -73,24 +73,37 @@ func (m *Module) present(ctx context.Context, bare jid.JID, feature string, out 
 	return out
 }
 
-// contacts are those who may read the node and get the account's presence.
+// maxListed is how many affiliations of a node are looked at for automatic notifications.
+const maxListed = 1000
+
+// contacts are those who may read the node and get the account's presence. The node's list is read once: a private node of somebody with many
+// contacts costs nothing.
 func (m *Module) contacts(ctx context.Context, svc *service, r *record) ([]jid.JID, error) {
-	subscribers, err := m.rosters.Subscribers(ctx, svc.jid)
-	if err != nil || len(subscribers) == 0 {
-		return nil, err
-	}
-	listed, err := m.t.affil.Range(ctx, svc.owner(r.ID), "", "", 1, false)
+	rows, err := m.t.affil.Range(ctx, svc.owner(r.ID), "", "", maxListed, false)
 	if err != nil {
 		return nil, err
 	}
-	if len(listed) == 0 && (r.Config.Access == node.Open || r.Config.Access == node.Presence) {
-		return subscribers, nil // nobody is treated in a way of her own
+	closed := r.Config.Access == node.Whitelist || r.Config.Access == node.Authorize
+	if closed && len(rows) == 0 {
+		return nil, nil
+	}
+	subscribers, err := m.rosters.Subscribers(ctx, svc.jid)
+	if err != nil || len(rows) == 0 && r.Config.Access != node.Roster {
+		return subscribers, err
+	}
+	listed := make(map[string]node.Affiliation, len(rows))
+	for _, row := range rows {
+		listed[row.Key] = node.Affiliation(row.Value)
 	}
 	var out []jid.JID
 	for _, c := range subscribers {
-		rel, err := m.relation(ctx, svc, r, c)
-		if err != nil {
-			return nil, err
+		rel := node.Relation{Affiliation: node.None, Presence: true}
+		if a, ok := listed[c.String()]; ok {
+			rel.Affiliation = a
+		} else if r.Config.Access == node.Roster {
+			if err := m.rosterRelation(ctx, svc.jid, c, &rel); err != nil {
+				return nil, err
+			}
 		}
 		if r.Config.MayRetrieve(rel) == nil {
 			out = append(out, c)
