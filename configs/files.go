@@ -224,8 +224,16 @@ func (d *decoder) checkTurn(t *Turn) {
 
 // UploadURL is what the links of files begin with; "" if there is none, and files cannot be shared.
 func (c *Config) UploadURL() string {
+	if !c.Upload.On {
+		return ""
+	}
+	return c.WebURL()
+}
+
+// WebURL is where people's programs reach listen.http and listen.https, as the configuration says or as follows from it; "" if they cannot.
+func (c *Config) WebURL() string {
 	switch {
-	case !c.Upload.On || len(c.Listen.HTTP)+len(c.Listen.HTTPS) == 0:
+	case len(c.Listen.HTTP)+len(c.Listen.HTTPS) == 0:
 		return ""
 	case c.PublicURL != "":
 		return c.PublicURL

@@ -152,3 +152,20 @@ func TestBusyPort(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestHostMeta(t *testing.T) {
+	m := &Mux{}
+	HostMeta{WebSocket: "wss://example.org:5443/xmpp-websocket"}.Register(m)
+	srv := httptest.NewServer(m)
+	defer srv.Close()
+	defer srv.Client().CloseIdleConnections()
+	for path, want := range map[string]string{
+		"/.well-known/host-meta": `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">` +
+			`<Link rel="urn:xmpp:alt-connections:websocket" href="wss://example.org:5443/xmpp-websocket"></Link></XRD>`,
+		"/.well-known/host-meta.json": `{"links":[{"rel":"urn:xmpp:alt-connections:websocket","href":"wss://example.org:5443/xmpp-websocket"}]}`,
+	} {
+		if code, body := get(t, srv.Client(), srv.URL+path); code != 200 || body != want {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+}

@@ -48,6 +48,7 @@ type Appliance struct {
 	cmds    *admin.Registry
 	bridges *bridges
 	files   files
+	web     *httpd.Server
 
 	mu      sync.Mutex // guards config
 	config  *configs.Config
@@ -123,6 +124,9 @@ func (a *Appliance) start(ctx context.Context) error {
 	if err := a.startFiles(ctx); err != nil {
 		return err
 	}
+	if err := a.startWeb(ctx); err != nil {
+		return err
+	}
 	return a.bridges.start(ctx)
 }
 
@@ -164,7 +168,7 @@ func (a *Appliance) Addresses() map[string][]string {
 		}
 	}
 	for _, key := range []string{keyHTTP, keyHTTPS} {
-		for _, addr := range a.files.web.Addrs(key) {
+		for _, addr := range a.web.Addrs(key) {
 			out[key] = append(out[key], addr.String())
 		}
 	}

@@ -13,43 +13,29 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/admin"
 	"github.com/viaduct-xmpp/viaduct/core/blob/dir"
 	"github.com/viaduct-xmpp/viaduct/core/blob/s3"
-	"github.com/viaduct-xmpp/viaduct/core/httpd"
-	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules"
 	"github.com/viaduct-xmpp/viaduct/core/modules/extdisco"
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/tlscert"
 	"github.com/viaduct-xmpp/viaduct/core/turn"
 )
 
-// Keys of the listeners of HTTP for everybody.
-const (
-	keyHTTP  = "listen.http"
-	keyHTTPS = "listen.https"
-)
-
-// webStop is how long uploads and downloads may go on when the server stops.
-const webStop = 5 * time.Second
-
 // files is what serves files and calls.
 type files struct {
 	upload *upload.Module // nil: files cannot be shared
 	bucket *s3.Store      // nil: they lie in a folder
-	web    *httpd.Server
 	relay  *turn.Server
 }
 
-// fileModules makes the modules of files and of services outside.
-func (a *Appliance) fileModules(c *configs.Config) ([]module.Module, error) {
-	var list []module.Module
-	if known := services(c); len(known) > 0 {
-		list = append(list, extdisco.New(extdisco.Options{Services: known}))
-	}
+// fileOptions are those of the modules of files and of services outside.
+func (a *Appliance) fileOptions(c *configs.Config, to *modules.Options) error {
+	to.ExtDisco.Services = services(c)
 	url := c.UploadURL()
 	if url == "" {
 		if c.Upload.On {
 			a.log.Info("files cannot be shared: listen.https has no address, and there is no public_url for listen.http")
 		}
-		return list, nil
+		return nil
 	}
 	u := c.Upload
 	o := upload.Options{PublicURL: url, MaxBytes: int64(u.MaxBytes), PerUserBytes: int64(u.PerUserBytes), PerDayBytes: int64(u.PerDayBytes),
@@ -59,10 +45,10 @@ func (a *Appliance) fileModules(c *configs.Config) ([]module.Module, error) {
 		o.Classes = append(o.Classes, upload.Class{Over: int64(k.OverBytes), After: time.Duration(k.After)})
 	}
 	if err := a.openFiles(c, &o); err != nil {
-		return nil, fmt.Errorf("upload.store: %w", err)
+		return fmt.Errorf("upload.store: %w", err)
 	}
-	a.files.upload = upload.New(o)
-	return append(list, a.files.upload), nil
+	to.Upload = o
+	return nil
 }
 
 // openFiles opens the store of files.
@@ -109,17 +95,6 @@ func services(c *configs.Config) (out []extdisco.Service) {
 // startFiles opens what serves files and calls; the core runs.
 func (a *Appliance) startFiles(ctx context.Context) error {
 	c := a.config
-	a.files.web = httpd.New(a.log)
-	if a.files.upload != nil {
-		m := &httpd.Mux{}
-		m.Handle(upload.Path, httpd.Public, a.files.upload)
-		if err := a.files.web.Listen(ctx, keyHTTP, c.Listen.HTTP, nil, m); err != nil {
-			return err
-		}
-		if err := a.files.web.Listen(ctx, keyHTTPS, c.Listen.HTTPS, a.certs.Config(tlscert.HTTPS), m); err != nil {
-			return err
-		}
-	}
 	if b := a.files.bucket; b != nil {
 		// People can chat without it, so it only tells.
 		a.bg.Go(func() {
@@ -158,17 +133,7 @@ func (a *Appliance) startRelay(ctx context.Context, t configs.Turn) error {
 	return err
 }
 
-// stopWeb ends uploads and downloads, before the core that they need.
-func (a *Appliance) stopWeb(ctx context.Context) error {
-	if a.files.web == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, webStop)
-	defer cancel()
-	return a.files.web.Stop(ctx)
-}
-
-// stopFiles ends the rest.
+// stopFiles ends what startFiles opened.
 func (a *Appliance) stopFiles() (err error) {
 	if a.files.relay != nil {
 		err = a.files.relay.Stop()

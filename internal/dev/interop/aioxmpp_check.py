@@ -7,11 +7,9 @@ import asyncio
 import pathlib
 import secrets
 import shutil
-import ssl
 import sys
 import tempfile
 
-import aiohttp
 import aioxmpp
 import aioxmpp.avatar
 import aioxmpp.disco
@@ -120,8 +118,7 @@ async def files(r, server, alice):
         return
     body = secrets.token_bytes(50_000)
     slot = await r.must("she asks for a slot", alice.send(aioxmpp.IQ(type_=aioxmpp.IQType.GET, to=at, payload=aioxmpp.httpupload.Request("a.bin", len(body), "application/octet-stream"))))
-    trust = ssl.create_default_context(cafile=str(server.ca_file))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
+    async with server.browse() as session:
         async with session.put(slot.put.url, data=body, headers={**dict(slot.put.headers), "Content-Type": "application/octet-stream"}) as answer:
             r.that("she puts the file", answer.status == 201, f"{answer.status} {await answer.text()}")
         async with session.get(slot.get.url) as answer:

@@ -7,12 +7,10 @@ import asyncio
 import pathlib
 import secrets
 import shutil
-import ssl
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
 
-import aiohttp
 import slixmpp
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
@@ -232,7 +230,6 @@ async def bookmarks(r, server, alice, password):
 
 
 async def files(r, server, alice):
-    trust = ssl.create_default_context(cafile=str(server.ca_file))
     body = secrets.token_bytes(200_000)
     found = await alice.plugin["xep_0363"].find_upload_service(domain=slixmpp.JID(DOMAIN))
     if not r.that("alice finds the upload service", found is not None):
@@ -240,7 +237,7 @@ async def files(r, server, alice):
     at = found["from"]
     slot = await r.must("she asks for a slot", alice.plugin["xep_0363"].request_slot(at, "pi cture.png", len(body), "image/png"))
     slot = slot["http_upload_slot"]
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
+    async with server.browse() as session:
         headers = {h["name"]: h["value"] for h in slot["put"]["headers"]}
         async with session.put(slot["put"]["url"], data=body, headers={**headers, "Content-Type": "image/png"}) as answer:
             r.that("she puts the file", answer.status == 201, f"{answer.status} {await answer.text()}")
