@@ -13,6 +13,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/bookmarks"
 	"github.com/viaduct-xmpp/viaduct/core/modules/caps"
 	"github.com/viaduct-xmpp/viaduct/core/modules/disco"
+	"github.com/viaduct-xmpp/viaduct/core/modules/extdisco"
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
@@ -42,10 +43,11 @@ type Options struct {
 	PubSub    pubsub.Config
 	Register  register.Options
 	Roster    roster.Options
-	// Upload is left out without a store.
-	Upload  upload.Options
-	VCard   vcard.Options
-	Version version.Options
+	// ExtDisco offers nothing without services, Upload nothing without a store.
+	ExtDisco extdisco.Options
+	Upload   upload.Options
+	VCard    vcard.Options
+	Version  version.Options
 }
 
 // List returns all modules. Their order decides nothing but in which order handlers of one phase are called.
@@ -65,9 +67,8 @@ func List(o Options) []module.Module {
 		vcard.New(o.VCard),
 		register.New(o.Register),
 		muc.New(o.MUC),
-	}
-	if o.Upload.Store != nil {
-		list = append(list, upload.New(o.Upload))
+		extdisco.New(o.ExtDisco),
+		upload.New(o.Upload),
 	}
 	return append(list, archives(o)...)
 }

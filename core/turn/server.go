@@ -142,10 +142,21 @@ func (s *Server) permit(_ net.Addr, peer net.IP) bool {
 // Addrs returns the addresses that are listened on: "udp", "tcp" or "tls".
 func (s *Server) Addrs(kind string) []net.Addr { return s.addrs[kind] }
 
-// Stop ends all allocations and closes the listeners.
+// stopTime is how long Stop waits for pion, which ends allocations behind its Close.
+const stopTime = 5 * time.Second
+
+// Stop closes the listeners and ends all allocations. It is called once.
 func (s *Server) Stop() error {
+	empty := s.end()
 	if err := s.pion.Close(); err != nil {
 		return fmt.Errorf("turn: stop: %w", err)
 	}
-	return nil
+	late := time.NewTimer(stopTime)
+	defer late.Stop()
+	select {
+	case <-empty:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("turn: stop: %d allocations have not ended", s.Allocations())
+	}
 }

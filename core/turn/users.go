@@ -19,6 +19,7 @@ type users struct {
 	mu    sync.Mutex
 	of    map[string]*user
 	total int
+	empty chan struct{} // made by stop: no more come in, and it is closed when the last has left
 }
 
 // user is one account, by its opaque name.
@@ -56,7 +57,7 @@ func (s *Server) enter(name string) (*user, bool) {
 	if u == nil {
 		u = &user{limit: rate.NewLimiter(rate.Limit(s.o.BytesPerSecond), max(2*s.o.BytesPerSecond, 1<<16))}
 	}
-	if s.users.total >= s.o.MaxAllocations || u.allocations >= s.o.PerUser {
+	if s.users.empty != nil || s.users.total >= s.o.MaxAllocations || u.allocations >= s.o.PerUser {
 		return nil, false
 	}
 	s.users.of[name] = u
@@ -69,12 +70,25 @@ func (s *Server) enter(name string) (*user, bool) {
 func (s *Server) leave(name string) {
 	s.users.mu.Lock()
 	defer s.users.mu.Unlock()
-	s.users.total--
+	if s.users.total--; s.users.total == 0 && s.users.empty != nil {
+		close(s.users.empty)
+	}
 	if u := s.users.of[name]; u != nil {
 		if u.allocations--; u.allocations == 0 {
 			delete(s.users.of, name)
 		}
 	}
+}
+
+// end lets nobody in any more; what it returns is closed when all have left.
+func (s *Server) end() <-chan struct{} {
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	s.users.empty = make(chan struct{})
+	if s.users.total == 0 {
+		close(s.users.empty)
+	}
+	return s.users.empty
 }
 
 // Allocations returns how many there are, for the metrics page.

@@ -18,6 +18,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
+	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/storage/sqlite"
@@ -76,20 +77,24 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if c.Limits.Off {
 		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
 	}
-	list := modules.List(modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub})
+	mo := modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub}
+	if err := a.fileOptions(c, &mo); err != nil {
+		return err
+	}
+	list := modules.List(mo)
 	for _, m := range list {
 		switch m := m.(type) {
 		case *muc.Module:
 			a.muc = m
 		case *mam.Module:
 			a.mam = m
+		case *upload.Module:
+			if mo.Upload.Store != nil {
+				a.files.upload = m
+			}
 		}
 	}
-	shared, err := a.fileModules(c)
-	if err != nil {
-		return err
-	}
-	list = append(append(list, shared...), a.bridges.modules()...)
+	list = append(list, a.bridges.modules()...)
 	a.core, err = server.New(ctx, server.Options{
 		Domains: c.Domains, Store: a.store, Certs: a.certs, Modules: list, C2S: c.Limits, Iterations: a.o.Iterations,
 		Listen: server.Listen{C2S: c.Listen.C2S, C2SDirect: c.Listen.C2STLS}, Log: a.log, Version: Version()["version"],

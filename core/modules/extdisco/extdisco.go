@@ -49,7 +49,7 @@ type Service struct {
 	TTL time.Duration
 }
 
-// Options of the module.
+// Options of the module. Without services it offers nothing.
 type Options struct{ Services []Service }
 
 // Keys derives keys from the server's secret; core/server provides it.
@@ -80,6 +80,9 @@ func (*Module) Info() module.Info {
 
 // Register implements module.Module.
 func (m *Module) Register(r *module.Registrar) error {
+	if len(m.o.Services) == 0 {
+		return nil
+	}
 	m.d = r.Deps
 	r.Need(&m.keys)
 	r.Feature(module.ScopeServer, ns.ExtDisco) // §6
@@ -91,6 +94,9 @@ func (m *Module) Register(r *module.Registrar) error {
 
 // Start implements module.Starter.
 func (m *Module) Start(context.Context) (err error) {
+	if len(m.o.Services) == 0 {
+		return nil
+	}
 	if m.relay, err = m.keys.DeriveKey(RelayKey); err != nil {
 		return fmt.Errorf("extdisco: %w", err)
 	}

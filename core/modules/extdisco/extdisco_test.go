@@ -9,7 +9,7 @@ import (
 	pion "github.com/pion/turn/v5"
 	"go.uber.org/goleak"
 
-	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules"
 	"github.com/viaduct-xmpp/viaduct/core/modules/extdisco"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/xmpptest"
@@ -27,21 +27,21 @@ func services() extdisco.Options {
 	}}
 }
 
-func extra() []module.Module { return []module.Module{extdisco.New(services())} }
+func some() modules.Options { return modules.Options{ExtDisco: services()} }
 
 func TestScenarios(t *testing.T) {
 	xmpptest.Play(t, "testdata/scenarios", func(o *xmpptest.Options, key, value string) error {
 		if key+"="+value != "services=some" {
 			return errors.New("unknown option")
 		}
-		o.Extra = extra
+		o.Modules = some()
 		return nil
 	})
 }
 
 // The credentials are those that relays of other authors know, end when they say, and name nobody.
 func TestCredentials(t *testing.T) {
-	s := xmpptest.Start(t, xmpptest.Options{Extra: extra})
+	s := xmpptest.Start(t, xmpptest.Options{Modules: some()})
 	ask := func(who string) (own, other string) {
 		c := s.Login(t, who)
 		list := c.Request("get", "example.org", "<services xmlns='"+ns.ExtDisco+"' type='turn'/>").Child(ns.ExtDisco, "services")

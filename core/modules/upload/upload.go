@@ -59,7 +59,7 @@ type Class struct {
 	After time.Duration
 }
 
-// Options of the module. Store and PublicURL are required; a limit of 0 is none.
+// Options of the module. Without a Store it offers nothing; with one, PublicURL is required. A limit of 0 is none.
 type Options struct {
 	Store Store
 	// PublicURL is what the links begin with: scheme, host and port.
@@ -128,7 +128,7 @@ func (*Module) Info() module.Info {
 // Register implements module.Module.
 func (m *Module) Register(r *module.Registrar) (err error) {
 	if m.o.Store == nil {
-		return errors.New("upload: a store is required")
+		return nil
 	}
 	m.base, err = url.Parse(strings.TrimSuffix(m.o.PublicURL, "/"))
 	if err != nil || m.base.Host == "" || m.base.RawQuery != "" || m.base.Fragment != "" {
@@ -160,6 +160,9 @@ const title = "HTTP File Upload"
 
 // Start implements module.Starter.
 func (m *Module) Start(ctx context.Context) error {
+	if m.o.Store == nil {
+		return nil
+	}
 	key, err := m.keys.DeriveKey("upload slots")
 	if err != nil {
 		return fmt.Errorf("upload: %w", err)

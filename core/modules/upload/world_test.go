@@ -18,6 +18,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/blob/dir"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules"
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
@@ -55,22 +56,32 @@ func newWorld(t testing.TB, o upload.Options, store func(storage.Store) storage.
 	w.http = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.m.ServeHTTP(rw, r) }))
 	t.Cleanup(w.http.Close)
 	o.PublicURL = w.http.URL
-	wrap := o.Store
-	extra := func() []module.Module {
-		files, err := dir.Open(w.files)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if o.Store = files; wrap != nil {
-			wrap.(*faulty).Store = files
-			o.Store = wrap
-		}
-		w.m = upload.New(o)
-		return []module.Module{w.m}
+	files, err := dir.Open(w.files)
+	if err != nil {
+		t.Fatal(err)
 	}
-	w.Server = xmpptest.Start(t, xmpptest.Options{Extra: extra, Clock: w.clock, Store: store})
+	if f, ok := o.Store.(*faulty); ok {
+		f.Store = files
+	} else {
+		o.Store = files
+	}
+	w.Server = xmpptest.Start(t, xmpptest.Options{Modules: modules.Options{Upload: o}, Extra: func() []module.Module { return []module.Module{&finder{w: w}} },
+		Clock: w.clock, Store: store})
 	return w
 }
+
+// finder is a module that gets hold of the one under test.
+type finder struct {
+	w   *world
+	got interface {
+		FileID(link string) (string, bool)
+	}
+}
+
+func (*finder) Info() module.Info                    { return module.Info{Name: "finder"} }
+func (f *finder) Register(r *module.Registrar) error { r.Need(&f.got); return nil }
+func (f *finder) Start(context.Context) error        { f.w.m = f.got.(*upload.Module); return nil }
+func (*finder) Stop(context.Context) error           { return nil }
 
 // faulty is a store that can be broken.
 type faulty struct {
