@@ -36,7 +36,8 @@ type negotiation struct {
 	offer    sasl.Offer
 	exchange sasl.Exchange
 	attempt  attempt
-	failures int
+	failures int // wrong passwords and proofs
+	refusals int // what failed before one was looked at
 }
 
 // sendFeatures sends what may be negotiated now (RFC 6120 §4.3.2).
