@@ -3,6 +3,7 @@ package matrix
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/matrix/matrixtest"
@@ -160,6 +161,28 @@ func TestInvitationBySync(t *testing.T) {
 	eventOf(s.h, "the room", func(o *sdk.PortalOpened) bool { return string(o.Portal.Room) == room })
 	if s.hs.Membership(room, botID) != "join" {
 		t.Error("the bot did not follow")
+	}
+}
+
+// A homeserver whose sync answers at once again and again is asked once a second.
+func TestSyncHasABudget(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{NoPing: true})
+	s.hs.Fail(matrixtest.Fault{Path: "/sync", Times: -1, Handle: answers(200, "application/json", `{"next_batch":"s1"}`)})
+	s.start()
+	syncs := func() (n int) {
+		for _, r := range s.hs.Requests() {
+			if strings.HasSuffix(r, "/sync") {
+				n++
+			}
+		}
+		return n
+	}
+	for want := 1; want <= 3; want++ {
+		s.clock.await(t, syncEvery)
+		if got := syncs(); got != want {
+			t.Fatalf("%d requests instead of %d", got, want)
+		}
+		s.clock.ring(t)
 	}
 }
 

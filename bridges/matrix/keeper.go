@@ -153,26 +153,36 @@ func (c *Connector) watch(ctx context.Context) error {
 	}
 }
 
+// syncEvery is the budget of the bot's sync: the shortest time between two requests.
+// Dendrite answers at every event of a room, also at those that the filter leaves
+// out; without a pause a busy room would make it one request for each message.
+const syncEvery = time.Second
+
 // stream is the bot's own sync, for homeservers that push neither typing nor
-// redactions. One request at a time; rooms whose members are many cost nothing
-// more, because state and messages are filtered out.
+// redactions. One request at a time, at most one each syncEvery; rooms whose
+// members are many cost nothing more, because state and messages are filtered out.
 func (c *Connector) stream(ctx context.Context) {
-	since, pause := "", firstPause
+	since, backoff := "", firstPause
 	for ctx.Err() == nil {
+		began := c.now()
 		next, err := c.syncOnce(ctx, since)
-		if err == nil {
-			since, pause = next, firstPause
-			continue
-		}
 		if ctx.Err() != nil {
 			return
 		}
-		c.log.Debug("bot's sync failed", "error", err)
+		pause := syncEvery - c.now().Sub(began)
+		if err == nil {
+			since, backoff = next, firstPause
+		} else {
+			c.log.Debug("bot's sync failed", "error", err)
+			pause, backoff = backoff, min(2*backoff, longestPause)
+		}
+		if pause <= 0 {
+			continue
+		}
 		select {
 		case <-c.opt.After(pause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, longestPause)
 	}
 }
 
