@@ -18,6 +18,7 @@ GO="${GO:-go}"
 export PEERS_DIR="${PEERS_DIR:-$HOME/.cache/viaduct-peers}"
 export INTEROP_SKIP="${INTEROP_SKIP:-}"
 INTEROP_SEED="${INTEROP_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
+export INTEROP_RUN="$$" # a part of the homeservers' names
 export VIADUCT_BIN_DIR="$root/bin"
 python="$PEERS_DIR/clients/venv/bin/python"
 # Prosody and ejabberd run as users of their own and must be able to reach their data.
@@ -35,8 +36,8 @@ cleanup() {
   "$bench/viaduct.sh" stop >/dev/null 2>&1 || true
   local kind instance
   for kind in dendrite synapse; do
-    for instance in interop-check "interop-bridge-$kind" "interop-kill-$kind"; do
-      INSTANCE="$instance" "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true
+    for instance in check "bridge-$kind" "kill-$kind"; do
+      INSTANCE="interop-$INTEROP_RUN-$instance" "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true
     done
   done
   rm -rf "$scratch"
@@ -74,8 +75,8 @@ free_port() { /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("
 
 homeserver() { # homeserver KIND: an instance of its own, thrown away afterwards
   local good=0
-  INSTANCE=interop-check HTTP_PORT="$(free_port)" HTTPS_PORT="$(free_port)" "$peers/check.sh" "$1" || good=1
-  INSTANCE=interop-check "$peers/$1/stop.sh" --wipe || good=1
+  INSTANCE="interop-$INTEROP_RUN-check" HTTP_PORT="$(free_port)" HTTPS_PORT="$(free_port)" "$peers/check.sh" "$1" || good=1
+  INSTANCE="interop-$INTEROP_RUN-check" "$peers/$1/stop.sh" --wipe || good=1
   return "$good"
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import os
 import pathlib
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from . import addresses, matrix, xmpp
 from .processes import DOMAIN, Homeserver, Viaduct
 from .report import until
 
+RUN = os.environ.get("INTEROP_RUN", str(os.getpid()))  # two runs at a time have homeservers of their own
 SHARED_SECRET = "peer-shared-secret"  # the default of internal/dev/peers
 
 
@@ -22,7 +24,7 @@ class Scene:
     def __init__(self, report, kind, what, allow=None, server_name=None):
         self.report = report
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="viaduct-"))
-        self.hs = Homeserver(kind, f"interop-{what}-{kind}", server_name)
+        self.hs = Homeserver(kind, f"interop-{RUN}-{what}-{kind}", server_name)
         self.server = Viaduct(self.folder, self.hs, allow)
         self.passwords = {}
         self.people = []
