@@ -276,6 +276,7 @@ func (c *Connector) report(ctx context.Context, state sdk.LoginState, cause erro
 func (c *Connector) heard(answered bool) {
 	if !answered {
 		c.upSince.Store(c.now().Unix())
+		c.rooms.suspectAll()
 	}
 	if c.trouble.Load() == answered {
 		c.wake()

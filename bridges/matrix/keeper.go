@@ -174,6 +174,9 @@ func (c *Connector) stream(ctx context.Context) {
 			since, backoff = next, firstPause
 		} else {
 			c.log.Debug("bot's sync failed", "error", err)
+			if cut(err) {
+				c.heard(false)
+			}
 			pause, backoff = backoff, min(2*backoff, longestPause)
 		}
 		if pause <= 0 {
