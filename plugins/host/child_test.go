@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -51,10 +52,10 @@ func behave(role string) {
 		fmt.Fprintln(os.Stderr, "no such thing as a plugin")
 		os.Exit(3)
 	case "silent":
-		select {}
+		forever()
 	case "garbage":
 		_, _ = os.Stdout.Write(append(make([]byte, 100), []byte("\x1b[31mhello|world\nmore\n")...))
-		select {}
+		forever()
 	case "endless": // output without a line's end
 		for {
 			if _, err := os.Stdout.Write(make([]byte, 64<<10)); err != nil {
@@ -63,10 +64,16 @@ func behave(role string) {
 		}
 	case "future":
 		fmt.Println("1|99|unix|/nowhere|grpc|")
-		select {}
+		forever()
 	default:
 		grpcbridge.Serve(&hostile{Connector: demo.New(demo.Options{}), role: role}, grpcbridge.ServeOptions{})
 	}
+}
+
+// forever does not return. The runtime ends a program without cgo in which all goroutines wait, unless it expects signals.
+func forever() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR2)
+	select {}
 }
 
 // hostile is the demo bridge with something wrong.
@@ -340,7 +347,7 @@ func serverThatDies(dir string) {
 		st, _ = h.Status("one")
 	}
 	fmt.Println(st.PID)
-	select {}
+	forever()
 }
 
 func TestKilledServerLeavesNobodyWhoAnswers(t *testing.T) {
