@@ -41,13 +41,24 @@ type pushServer struct {
 
 	mu     sync.Mutex
 	closed bool
-	done   []string      // the last transactions that were acknowledged
+	done   []receipt     // the last transactions that were acknowledged
 	idle   chan struct{} // closed when nothing is under way after closed
 	busy   int
 }
 
 // rememberedTxns is only a short cut: the host recognises events.
 const rememberedTxns = 64
+
+// receipt is what a transaction is known by when it is sent again: its content as
+// much as its name.
+//
+// COMPAT(Synapse 1.160 on SQLite): it counts transactions from the highest that still
+// waits when it starts, so that after a restart names come again with other events.
+type receipt [sha256.Size]byte
+
+func receiptOf(txn string, body []byte) receipt {
+	return sha256.Sum256(slices.Concat([]byte(txn), []byte{0}, body))
+}
 
 func newPushServer(c *Connector) *pushServer {
 	s := &pushServer{c: c, mux: http.NewServeMux(), turn: make(chan struct{}, 1), idle: make(chan struct{})}
@@ -179,7 +190,8 @@ func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { <-s.turn }()
-	if s.acknowledged(txn) {
+	got := receiptOf(txn, raw)
+	if s.acknowledged(got) {
 		writeJSON(w, http.StatusOK, struct{}{})
 		return
 	}
@@ -190,21 +202,21 @@ func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, "M_UNKNOWN", "not taken; try again")
 		return
 	}
-	s.remember(txn)
+	s.remember(got)
 	s.c.heard(true)
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
-func (s *pushServer) acknowledged(txn string) bool {
+func (s *pushServer) acknowledged(r receipt) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Contains(s.done, txn)
+	return slices.Contains(s.done, r)
 }
 
-func (s *pushServer) remember(txn string) {
+func (s *pushServer) remember(r receipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.done = append(s.done, txn)
+	s.done = append(s.done, r)
 	if len(s.done) > rememberedTxns {
 		s.done = s.done[1:]
 	}

@@ -59,6 +59,27 @@ func TestWhoMayPush(t *testing.T) {
 	}
 }
 
+// A homeserver that was killed may give out names of transactions again.
+func TestTransactionNamesComeAgain(t *testing.T) {
+	s := newStage(t)
+	room, _ := s.room("Lobby")
+	var want []string
+	for _, text := range []string{"before the kill", "after it"} {
+		want = append(want, text)
+		s.hs.Say(room, alice, text)
+		events := s.hs.Unpushed()
+		for range 2 { // and one that is repeated shows nothing twice
+			if code := s.hs.PushAs(t.Context(), s.url, "17", events, nil); code != http.StatusOK {
+				t.Fatal(code)
+			}
+		}
+	}
+	s.await(room, want)
+	if s.h.repeats != 0 {
+		t.Errorf("%d events were delivered again", s.h.repeats)
+	}
+}
+
 // The 200 waits for the host's ack.
 func TestAckAfterTheHost(t *testing.T) {
 	s := newStage(t)
