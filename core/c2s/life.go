@@ -52,7 +52,7 @@ func (c *client) keepAlive() {
 		c.conn.Abort() // the end was said long ago
 		return
 	}
-	ping, pong := seconds(c.srv.o.Config.PingSeconds), seconds(c.srv.o.Config.PongSeconds)
+	ping, pong := seconds(c.srv.Config().PingSeconds), seconds(c.srv.Config().PongSeconds)
 	now := c.srv.o.Clock.Now()
 	c.life.mu.Lock()
 	silent, asked := now.Sub(c.life.last), c.life.asked

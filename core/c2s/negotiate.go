@@ -48,13 +48,13 @@ func (c *client) sendFeatures() {
 		f.Features = append(f.Features, xmlstream.NewNode(ns.TLS, "starttls").Add(xmlstream.NewNode(ns.TLS, "required")))
 	case stageAuth:
 		f.Features = append(f.Features, c.saslFeatures()...)
-		f.Features = append(f.Features, limitsFeature(c.srv.o.Config, xmlstream.PreAuth.MaxBytes))
+		f.Features = append(f.Features, limitsFeature(c.srv.Config(), xmlstream.PreAuth.MaxBytes))
 	case stageBind:
 		f.Features = append(f.Features,
 			xmlstream.NewNode(ns.Bind, "bind").Add(xmlstream.NewNode(ns.Bind, "required")),
 			xmlstream.NewNode(ns.Session, "session").Add(xmlstream.NewNode(ns.Session, "optional")), // RFC 3921 §3, for clients that insist
 			xmlstream.NewNode(ns.SM, "sm"),
-			limitsFeature(c.srv.o.Config, c.srv.o.Config.StanzaBytes))
+			limitsFeature(c.srv.Config(), c.srv.Config().StanzaBytes))
 	}
 	if c.stage != stageTLS {
 		if err := c.srv.o.Events.C2S.Features.Fire(c.ctx, &f); err != nil {

@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,26 @@ func TestPace(t *testing.T) {
 		if d := time.Since(start); d < 4*time.Second || d > 6*time.Second { // the clock is the test's own
 			r.t.Errorf("10 stanzas above the burst took %v at 2 a second", d)
 		}
+	})
+}
+
+// TestSetConfig: changed limits hold for the streams that begin afterwards.
+func TestSetConfig(t *testing.T) {
+	inTime(t, Config{AuthSeconds: 5, StanzaBytes: 20000}, func(r *rig) {
+		early := r.dial("")
+		early.secure()
+		r.server.SetConfig(Config{Off: true, AuthSeconds: 8, StanzaBytes: 30000})
+		if c := r.server.Config(); c.Off || c.AuthSeconds != 8 || c.PingSeconds != 300 {
+			t.Errorf("in force: %+v", c)
+		}
+		late := r.dial("")
+		late.secure()
+		pass(6 * time.Second)
+		early.refused("connection-timeout")
+		late.auth("alice", password)
+		late.bind("a")
+		late.send("<iq type='get' id='big' to='example.org'><ping xmlns='urn:xmpp:ping'>" + strings.Repeat("x", 25000) + "</ping></iq>")
+		late.expect("<iq", "id='big'")
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/httpd"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage/sqlite"
 	"github.com/viaduct-xmpp/viaduct/core/tlscert"
@@ -41,10 +42,13 @@ type Appliance struct {
 	certs   *tlscert.Store
 	core    *server.Server
 	muc     *muc.Module
+	sign    *register.Module
 	http    *httpd.Server
 	pages   *httpd.Health
 	cmds    *admin.Registry
 	bridges *bridges
+
+	reloading sync.Mutex // one at a time
 
 	mu      sync.Mutex // guards config
 	config  *configs.Config

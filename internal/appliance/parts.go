@@ -72,8 +72,11 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	}
 	list := modules.List(modules.Options{NoArchive: !c.Archive.People, Register: reg, Offline: kept, MUC: muc.Options{Hosts: a.bridges.rooms(), NoArchive: !c.Archive.Rooms}})
 	for _, m := range list {
-		if rooms, ok := m.(*muc.Module); ok {
-			a.muc = rooms
+		switch m := m.(type) {
+		case *muc.Module:
+			a.muc = m
+		case *register.Module:
+			a.sign = m
 		}
 	}
 	list = append(list, a.bridges.modules()...)
