@@ -137,6 +137,45 @@ func TestShownLate(t *testing.T) {
 	}
 }
 
+// What is shown even later was sent again: it is taken back.
+func TestShownTooLate(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{NoPing: true})
+	s.conf["ephemeral"] = "push"
+	s.start()
+	s.settled()
+	room, key := s.room("Lobby")
+	s.hs.Fail(matrixtest.Fault{Path: "/send/", Times: 1, After: func(http.ResponseWriter) { panic(http.ErrAbortHandler) }})
+	op := s.send(key, "once")
+	if _, err := s.do(op); err == nil {
+		t.Fatal("answered")
+	}
+	taken := s.hs.Hide(room)
+	s.hs.Forget()
+	s.clock.pass(2 * showsLate)
+	op.Attempt = 2
+	if d := s.must(op); string(d.Parts[0].Remote) == taken {
+		t.Fatal("it was hidden")
+	}
+	s.push(200) // both, the late one first
+	timeout := time.After(patience)
+	for {
+		changed := s.hs.Changed()
+		if texts := s.hs.Texts(room, juliet); len(texts) == 1 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			t.Fatalf("%q", s.hs.Texts(room, juliet))
+		}
+	}
+	for _, ev := range s.hs.Events(room) {
+		if content, _ := ev["content"].(matrixtest.Event); ev["event_id"] == taken && content["body"] != nil {
+			t.Error("the one that the host knows was taken back")
+		}
+	}
+}
+
 func TestGhosts(t *testing.T) {
 	s := newStage(t)
 	room, key := s.room("Lobby")

@@ -79,6 +79,7 @@ func (c *Connector) sendAll(ctx context.Context, h *sdk.OpHeader, events []outgo
 				}
 				prior[out.part] = part
 			}
+			c.settleMark(r, api.UserID, mark(h.ID, out.part), id.EventID(part.Remote))
 			done.Parts = append(done.Parts, part)
 		}
 		return nil

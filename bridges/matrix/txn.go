@@ -324,6 +324,9 @@ func (c *Connector) deliver(ctx context.Context, events []*event.Event, late boo
 	if err := c.deliverBatches(ctx, c.batches(ctx, fresh, marks, late)); err != nil {
 		return err
 	}
+	for _, ev := range fresh {
+		c.meetMark(ev)
+	}
 	for r, more := range names {
 		for _, h := range more {
 			r.known.add(h)
