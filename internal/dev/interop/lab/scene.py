@@ -91,6 +91,12 @@ class Scene:
             except Exception as error:  # its end is no finding
                 self.report.note(f"offline: {error!r}")
         await self.report.wait("the server stops when it is told to", self.server.stop(), 60)
+        if self.report.failed and self.hs.log:
+            try:
+                await self.hs.stop()
+                shutil.copytree(pathlib.Path(self.hs.log).parent, self.folder / self.hs.kind, symlinks=True)
+            except (RuntimeError, OSError) as error:
+                self.report.note(f"the homeserver's data are not kept: {error}")
         self.hs.wipe()
 
     def verdict(self):
@@ -102,5 +108,5 @@ class Scene:
             return 0
         for what in report.failed:
             print(f"  FAIL {what}")
-        print(f"the server's last lines (all of it: {self.server.log_file}):\n{self.server.log_tail(30)}")
+        print(f"the server's last lines (all of it: {self.server.log_file}; the homeserver's data beside it):\n{self.server.log_tail(30)}")
         return 1
