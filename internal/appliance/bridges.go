@@ -140,6 +140,17 @@ func (b *bridges) figures(ctx context.Context, out map[string]float64) {
 	}
 }
 
+// trouble says which plugins fail, and why.
+func (b *bridges) trouble() []string {
+	var out []string
+	for _, p := range b.host.List() {
+		if p.State == host.Waiting || p.State == host.Broken {
+			out = append(out, fmt.Sprintf("bridge %q: %s; when that is mended: viaduct bridge restart %s", p.Bridge, p.Reason, p.Bridge))
+		}
+	}
+	return out
+}
+
 // plugins is plugins/host as the commands see it.
 type plugins struct{ b *bridges }
 

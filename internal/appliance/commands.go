@@ -32,7 +32,7 @@ func (a *Appliance) commands() error {
 	}
 	cmds := append(u.Commands(), r.Commands()...)
 	cmds = append(cmds, ops.Commands()...)
-	cmds = append(cmds, checkCommand(a.options))
+	cmds = append(cmds, checkCommand(a.options, a.bridges.trouble))
 	cmds = append(cmds, a.bridges.commands()...)
 	return a.cmds.Add(cmds...)
 }
