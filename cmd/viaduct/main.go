@@ -58,7 +58,7 @@ func (p *program) complain(err error) {
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "viaduct",
-		Short:         "An XMPP server that bridges Matrix, Slack and Discord",
+		Short:         "An XMPP server with bridges to other chat networks",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
