@@ -137,18 +137,27 @@ func (s *Server) defaultDomain() string {
 	return ""
 }
 
-// Serve runs a connection: one that begins in the clear (RFC 6120 §5), or one whose TLS handshake is done (XEP-0368). It returns when another
-// goroutine of the connection goes on.
+// Serve runs a connection that begins in the clear (RFC 6120 §5). It returns when another goroutine of the connection goes on.
 func (s *Server) Serve(ctx context.Context, conn *transport.Conn) {
-	c := s.admit(ctx, conn)
-	if c == nil {
-		return
+	if c := s.admit(ctx, conn); c != nil {
+		c.run(c.ctx, stageTLS)
 	}
-	at := stageTLS
-	if _, ok := conn.ConnectionState(); ok {
-		at = stageAuth
+}
+
+// ServeTLS returns what runs connections that begin with TLS (XEP-0368). The handshake is a part of the time that there is to log in.
+func (s *Server) ServeTLS(config *tls.Config) func(ctx context.Context, conn *transport.Conn) {
+	return func(ctx context.Context, conn *transport.Conn) {
+		c := s.admit(ctx, conn)
+		if c == nil {
+			return
+		}
+		c.out.speak(false)
+		if err := conn.Handshake(c.ctx, transport.Server, config); err != nil {
+			c.lost(err)
+			return
+		}
+		c.onward(stageAuth)
 	}
-	c.run(c.ctx, at)
 }
 
 // admit registers a connection; nil if the server is being stopped.
