@@ -188,7 +188,10 @@ func (p plugins) Remote(name string) (sdk.Remote, error) { return p.b.host.Bridg
 
 // Setup implements admincmd.Plugins.
 func (p plugins) Setup(ctx context.Context, plugin, name string, answers map[string]string) (plan sdk.SetupPlan, written []string, err error) {
-	c := p.b.a.Config()
+	c := p.b.o.Config
+	if p.b.a != nil { // nil while no server runs: RunStopped
+		c = p.b.a.Config()
+	}
 	req := sdk.SetupRequest{Name: name, Domain: c.Domains[0], PublicURL: c.PublicURL, Answers: answers}
 	var entry *configs.Bridge
 	for i := range c.Bridges {
