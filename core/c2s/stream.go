@@ -63,9 +63,11 @@ func (c *client) info() event.StreamInfo {
 	return i
 }
 
+// remote is where the client is. A listener for both families gives IPv4 addresses within IPv6: they are shown and counted as what they are.
 func (c *client) remote() netip.AddrPort {
 	if a, ok := c.conn.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort()
+		at := a.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	}
 	return netip.AddrPort{}
 }
