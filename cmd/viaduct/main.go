@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/viaduct-xmpp/viaduct/configs"
+	"github.com/viaduct-xmpp/viaduct/core/admin"
 	"github.com/viaduct-xmpp/viaduct/internal/appliance"
 )
 
@@ -51,7 +52,7 @@ func (p *program) complain(err error) {
 	case errors.As(err, &probs):
 		fmt.Fprintln(p.err, probs.Error())
 	default:
-		fmt.Fprintln(p.err, "viaduct: "+strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+		fmt.Fprintln(p.err, "viaduct: "+strings.ReplaceAll(admin.PlainText(strings.TrimSpace(err.Error())), "\n", "; "))
 	}
 }
 

@@ -145,7 +145,7 @@ func (b *bridges) trouble() []string {
 	var out []string
 	for _, p := range b.host.List() {
 		if p.State == host.Waiting || p.State == host.Broken {
-			out = append(out, fmt.Sprintf("bridge %q: %s; when that is mended: viaduct bridge restart %s", p.Bridge, p.Reason, p.Bridge))
+			out = append(out, fmt.Sprintf("bridge %q: %s; when that is mended: viaduct bridge restart %s", p.Bridge, admin.PlainText(p.Reason), p.Bridge))
 		}
 	}
 	return out
@@ -155,7 +155,7 @@ func (b *bridges) trouble() []string {
 type plugins struct{ b *bridges }
 
 func view(s host.Status) admincmd.Plugin {
-	return admincmd.Plugin{Bridge: s.Bridge, Plugin: s.Plugin, Path: s.Path, Version: s.Version, State: string(s.State), Reason: s.Reason, Since: s.Since,
+	return admincmd.Plugin{Bridge: s.Bridge, Plugin: s.Plugin, Path: s.Path, Version: s.Version, State: string(s.State), Reason: admin.PlainText(s.Reason), Since: s.Since,
 		NextTry: s.NextTry, PID: s.PID, Memory: s.Memory, Starts: s.Starts, Failures: s.Failures}
 }
 
