@@ -277,6 +277,7 @@ func (c *Connector) heard(answered bool) {
 	if !answered {
 		c.upSince.Store(c.now().Unix())
 		c.rooms.suspectAll()
+		c.server.doubt()
 	}
 	if c.trouble.Load() == answered {
 		c.wake()

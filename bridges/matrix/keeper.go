@@ -28,6 +28,10 @@ const (
 const (
 	firstPause   = time.Second
 	longestPause = time.Minute
+	// firstLook is when all rooms are looked at again after the homeserver was found:
+	// what it accepted while it came to believe that we are back may not be pushed.
+	// From then on the pauses grow to verify_every.
+	firstLook = 10 * time.Second
 	// quietRounds is how many looks at active rooms pass between two at all rooms:
 	// a redaction in a quiet room is found by the latter.
 	quietRounds = 10
@@ -134,14 +138,18 @@ func (c *Connector) watch(ctx context.Context) error {
 		go func() { defer close(done); c.stream(ctx) }()
 		defer func() { cancel(); <-done }()
 	}
-	for round := 1; ; round++ {
+	pause := min(firstLook, time.Duration(c.conf.Verify))
+	for round, early := 1, true; ; round++ {
+		all := round%quietRounds == 0
 		select {
-		case <-c.opt.After(time.Duration(c.conf.Verify)):
+		case <-c.opt.After(pause):
+			all, early = all || early, false
+			pause = min(2*pause, time.Duration(c.conf.Verify))
 		case <-c.kick:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := c.fillAll(ctx, round%quietRounds == 0); err != nil {
+		if err := c.fillAll(ctx, all); err != nil {
 			return err
 		}
 		if way == "auto" && ephemeralWay(c.ephemeral.Load()) == wayUnknown {

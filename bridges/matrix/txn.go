@@ -41,7 +41,8 @@ type pushServer struct {
 
 	mu     sync.Mutex
 	closed bool
-	done   []receipt     // the last transactions that were acknowledged
+	done   []receipt // the last transactions that were acknowledged
+	count  counter
 	idle   chan struct{} // closed when nothing is under way after closed
 	busy   int
 }
@@ -194,6 +195,9 @@ func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
 	if s.acknowledged(got) {
 		writeJSON(w, http.StatusOK, struct{}{})
 		return
+	}
+	if s.skipped(txn) {
+		s.c.rooms.suspectAll()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), handling)
 	defer cancel()
