@@ -15,21 +15,20 @@ const unfinished = ".unfinished-backup-"
 
 // sweepUnfinished removes what a backup or a restoration that was broken off has left. The directory is locked: none is under way.
 func (s *Store) sweepUnfinished() {
-	removeDB(s.path + restoring)
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return // opening says what is wrong with it
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), unfinished) {
+		if !strings.HasPrefix(e.Name(), unfinished) && !strings.HasPrefix(e.Name(), dbName+restoring) {
 			continue
 		}
-		dir := filepath.Join(s.dir, e.Name())
-		if err := os.RemoveAll(dir); err != nil {
-			s.log.Warn("a backup that was broken off cannot be removed", "dir", dir, "error", err)
+		path := filepath.Join(s.dir, e.Name())
+		if err := os.RemoveAll(path); err != nil {
+			s.log.Warn("a backup that was broken off cannot be removed", "file", path, "error", err)
 			continue
 		}
-		s.log.Info("removed a backup that was broken off", "dir", dir)
+		s.log.Info("removed a backup that was broken off", "file", path)
 	}
 }
 
