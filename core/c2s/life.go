@@ -59,9 +59,6 @@ func (c *client) keepAlive() {
 	c.life.asked = asked || silent >= ping
 	c.life.mu.Unlock()
 	next := ping - silent
-	if silent >= ping {
-		c.sess.Idle()
-	}
 	switch {
 	case silent < ping:
 	case asked && silent >= ping+pong:

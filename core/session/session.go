@@ -235,10 +235,3 @@ func (s *Session) Fill(l Link, dst []byte, full int) ([]byte, bool) {
 	}
 	return dst, more
 }
-
-// Idle gives back buffers that an idle session does not need.
-func (s *Session) Idle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ring.release()
-}
