@@ -328,6 +328,50 @@ func TestDemoRunsAndComesBack(t *testing.T) {
 	}
 }
 
+// Another specification is taken up by the next instance, which begins at once; one that is wrong changes nothing.
+func TestChange(t *testing.T) {
+	r := newRig(t, rigOptions{role: "demo"})
+	first := r.until(t, Running)
+	spec := Spec{Name: "one", Plugin: "/nowhere/viaduct-demo", Configure: configured("{}")}
+	for name, bad := range map[string]Spec{
+		"no plugin":           {Name: "one", Configure: spec.Configure},
+		"an unknown bridge":   {Name: "two", Plugin: "demo", Configure: spec.Configure},
+		"no such transport":   {Name: "one", Plugin: "demo", Configure: spec.Configure, Transport: "smoke"},
+		"nothing to go on by": {Name: "one", Plugin: "demo"},
+	} {
+		if err := r.Change(bad); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if st, err := r.Status("one"); err != nil || st.State != Running || st.PID != first.PID {
+		t.Errorf("after changes that were refused: %+v %v", st, err)
+	}
+	if err := r.Change(spec); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.until(t, Broken); st.Plugin != spec.Plugin || !strings.Contains(st.Reason, "there is no such file") {
+		t.Errorf("%+v", st)
+	}
+	spec.Plugin = "demo"
+	if err := r.Change(spec); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.until(t, Running); st.Plugin != "demo" || st.PID == first.PID || st.Failures != 1 {
+		t.Errorf("%+v", st)
+	}
+	if err := r.Pause("one"); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, Paused)
+	if err := r.Change(spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Resume("one"); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, Running)
+}
+
 // serverThatDies runs a host until it is killed.
 func serverThatDies(dir string) {
 	gw := newGateway()
