@@ -107,7 +107,8 @@ func TestInputPluginThatLies(t *testing.T) {
 			t.Errorf("in a room of the server: %s", el)
 		}
 	}
-	if n := w.metric(`viaduct_bridge_rejected_total{bridge="net"}`); n != 3 {
-		t.Errorf("%v events were rejected, want 3", n)
+	// The two that speak for others. The third names a room that is none of the network's, which is the same as one that nobody has entered.
+	if n := w.metric(`viaduct_bridge_rejected_total{bridge="net"}`); n != 2 {
+		t.Errorf("%v events were rejected, want 2", n)
 	}
 }
