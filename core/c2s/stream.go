@@ -96,6 +96,7 @@ func (c *client) drain() (idle bool, err error) {
 		if kind == xmlstream.NeedMore {
 			if c.dec.Idle() {
 				c.dec.Release()
+				c.el = xmlstream.Element{} // it holds the bytes of the last stanza
 				return true, nil
 			}
 			return false, nil
