@@ -15,13 +15,20 @@ BENCHTIME ?= 1s
 RACE = $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && echo 'int main(void) { return 0; }' | \
 	$$($(GO) env CC) -include stdlib.h -x c -o /dev/null - >/dev/null 2>&1 && echo -race)
 
+# What `viaduct version` tells: the commit, and the tag if it has one. Without git, or outside a repository, nothing is stamped.
+STAMP      = github.com/viaduct-xmpp/viaduct/internal/appliance
+GIT_COMMIT = $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+GIT_DIRTY  = $(shell git diff --quiet HEAD -- 2>/dev/null || echo +changes)
+GIT_TAG    = $(shell git describe --tags --exact-match 2>/dev/null)
+LDFLAGS    = $(if $(GIT_COMMIT),-ldflags "-X $(STAMP).commit=$(GIT_COMMIT)$(GIT_DIRTY) -X $(STAMP).tag=$(GIT_TAG)")
+
 .PHONY: help build run test interop soak bench fuzz lint generate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build viaduct and the bridges into bin/
-	$(GO) build -o bin/ ./cmd/...
+	$(GO) build $(LDFLAGS) -o bin/ ./cmd/...
 
 run: build ## build everything and run the server on the embedded defaults
 	bin/viaduct serve

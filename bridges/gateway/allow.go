@@ -23,10 +23,10 @@ func (m *Module) permits(list []string, who jid.JID) bool {
 	})
 }
 
-func (b *Bridge) mayUse(who jid.JID) bool { return b.m.permits(b.spec.Allow.Use, who) }
+func (b *Bridge) mayUse(who jid.JID) bool { return b.m.permits(b.allow.Load().Use, who) }
 
 func (b *Bridge) mayCreate(who jid.JID) bool {
-	return b.mayUse(who) && b.m.permits(b.spec.Allow.CreateRooms, who)
+	return b.mayUse(who) && b.m.permits(b.allow.Load().CreateRooms, who)
 }
 
 // MayLink tells whether somebody may link rooms with a bridge; admins may if nobody is named.
@@ -35,11 +35,21 @@ func (m *Module) MayLink(bridge string, who jid.JID) bool {
 	if b == nil {
 		return false
 	}
-	list := b.spec.Allow.Link
+	list := b.allow.Load().Link
 	if len(list) == 0 {
 		list = []string{"admins"}
 	}
 	return m.permits(list, who)
+}
+
+// SetAllow changes who may do what with a bridge. Whoever is in a room stays.
+func (m *Module) SetAllow(bridge string, a Allow) error {
+	b := m.byName[bridge]
+	if b == nil {
+		return errNoBridge
+	}
+	b.allow.Store(&a)
+	return nil
 }
 
 func (b *Bridge) notAllowed() error {

@@ -16,9 +16,10 @@ import (
 
 // Bridge is one configured bridge. It outlives the instances of its plugin.
 type Bridge struct {
-	m    *Module
-	spec BridgeSpec
-	log  *slog.Logger
+	m     *Module
+	spec  BridgeSpec
+	allow atomic.Pointer[Allow] // spec.Allow, or what it was changed to
+	log   *slog.Logger
 
 	portals  portalTable
 	puppets  puppetTable
@@ -46,6 +47,7 @@ type Bridge struct {
 
 func newBridge(m *Module, s BridgeSpec) *Bridge {
 	b := &Bridge{m: m, spec: s, arrival: make(chan struct{}), told: map[jid.JID]bool{}, signings: map[jid.JID]*signing{}, acting: map[jid.JID]sdk.LoginID{}}
+	b.allow.Store(&s.Allow)
 	b.portals.init(b)
 	b.puppets.init(b)
 	b.inbox.init(b, m.o.Tune.InboxEvents)

@@ -98,6 +98,18 @@ func (a *arrival) actorNick(ctx context.Context) string {
 	return a.p.present[q.jid]
 }
 
+// whyInvited says who on the other side invites, as far as she is known, and why.
+func (a *arrival) whyInvited(ctx context.Context, reason string) string {
+	by := a.actorNick(ctx)
+	switch {
+	case by == "":
+		return reason
+	case reason == "":
+		return by + " invites you."
+	}
+	return by + ": " + reason
+}
+
 // ghostChanged: something was done to a person of this side. A ban closes the room to her, a kick puts her out; an invitation is passed on.
 func (a *arrival) ghostChanged(ctx context.Context, e *sdk.Membership) error {
 	who, ok := a.b.m.personOf(ctx, e.Member.Person)
@@ -111,7 +123,7 @@ func (a *arrival) ghostChanged(ctx context.Context, e *sdk.Membership) error {
 		return a.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: a.p.room, Affiliations: map[string]string{who.String(): "none"}})
 	case sdk.MembershipInvite:
 		if a.b.mayUse(who) {
-			a.b.invite(ctx, who, a.p.room)
+			a.b.invite(ctx, who, a.p.room, a.whyInvited(ctx, mappings.Cut(e.Reason, 500, 2000)))
 		}
 	case sdk.MembershipKick:
 		a.b.ghosts.gone(a.p, e.Member.Person)

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -83,4 +84,25 @@ func TestKickedOnTheOtherSide(t *testing.T) {
 	}
 	w.in("alice")
 	awaitOp(t, w.net, func(op *sdk.JoinGhost) bool { return op.ID != j.ID })
+}
+
+// An invitation on the other side says who invites, and why, as far as that is known.
+func TestInvitedOnTheOtherSide(t *testing.T) {
+	w := newWorld(t, worldOptions{})
+	alice := w.in("alice")
+	j := awaitOp(t, w.net, any1[*sdk.JoinGhost])
+	for i, tc := range []struct{ by, reason, want string }{
+		{"@bob:hs", "", "Bob invites you."},
+		{"@bob:hs", "we miss you", "Bob: we miss you"},
+		{"", "we miss you", "we miss you"},
+		{"", "", ""},
+	} {
+		h := head(fmt.Sprintf("$i%d", i), sdk.RemoteUserID(tc.by))
+		w.deliver(&sdk.Membership{EventHeader: h, Member: sdk.Party{Person: j.Sender.Person}, Change: sdk.MembershipInvite, Reason: tc.reason})
+		n := alice.until("the invitation", func(n *xmlstream.Node) bool { return n.Child(ns.Conference, "x") != nil })
+		x := n.Child(ns.Conference, "x")
+		if x.Attr("jid") != opsRoom || x.Attr("reason") != tc.want {
+			t.Errorf("by %q for %q: %s", tc.by, tc.reason, x)
+		}
+	}
 }

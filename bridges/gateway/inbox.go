@@ -96,10 +96,11 @@ func (x *inbox) done(bt *batch, n int, o outcome) {
 	}
 	x.mu.Unlock()
 	if o.problem != sdk.OutcomeAccepted {
-		x.b.counters.rejected.Add(1)
 		level := slog.LevelWarn
 		if o.noRoom {
 			level = slog.LevelDebug
+		} else {
+			x.b.counters.rejected.Add(1)
 		}
 		x.b.log.Log(context.Background(), level, "event rejected", "reason", o.text, "event", strings.TrimPrefix(fmt.Sprintf("%T", bt.events[n]), "*sdk."))
 	}

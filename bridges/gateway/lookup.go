@@ -82,14 +82,18 @@ func (b *Bridge) find(ctx context.Context, i *instance, asker, room jid.JID, kin
 	if p.room == room {
 		return nil
 	}
-	b.invite(ctx, asker, p.room)
+	b.invite(ctx, asker, p.room, "You asked for "+room.String()+": this is its address.")
 	return &stanza.Error{Condition: stanza.Gone, URI: "xmpp:" + p.room.String() + "?join",
 		Text: "This room has the address " + p.room.String() + ". You have been sent an invitation to it."}
 }
 
-// invite sends a direct invitation (XEP-0249 §2).
-func (b *Bridge) invite(ctx context.Context, to, room jid.JID) {
-	st := stanza.NewMessage("", xmlstream.NewNode(ns.Conference, "x", "jid", room.String(), "reason", "This is the room's address."))
+// invite sends a direct invitation (XEP-0249 §2); reason may be empty.
+func (b *Bridge) invite(ctx context.Context, to, room jid.JID, reason string) {
+	x := xmlstream.NewNode(ns.Conference, "x", "jid", room.String())
+	if reason != "" {
+		x.SetAttr("reason", reason)
+	}
+	st := stanza.NewMessage("", x)
 	st.From, st.To = jid.MustParse(b.spec.users()), to.Bare()
 	b.m.d.Router.Send(ctx, st)
 }

@@ -50,7 +50,7 @@ func TestAliasLeadsToTheRoom(t *testing.T) {
 	if g := child(gone, ns.Stanzas, "gone"); g == nil || g.TextContent() != "xmpp:"+opsRoom+"?join" || errorText(gone) == "" {
 		t.Errorf("%s", gone)
 	}
-	if invited.Attr("jid") != opsRoom {
+	if invited.Attr("jid") != opsRoom || invited.Attr("reason") != "You asked for #ops%hs@rooms.fake.example.org: this is its address." {
 		t.Errorf("%s", invited)
 	}
 	w.in("carol")

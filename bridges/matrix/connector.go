@@ -48,7 +48,7 @@ type Connector struct {
 	ephemeral atomic.Int32 // an ephemeralWay
 	noShow    atomic.Bool  // the homeserver takes no presence
 	trouble   atomic.Bool  // what was reported last
-	upSince   atomic.Int64 // Unix time since which the homeserver answers, as far as is known
+	upSince   atomic.Int64 // Unix time since which every request was answered, as far as is known
 	looked    atomic.Int64 // Unix time of the last look at all rooms
 	kick      chan struct{}
 	errands   chan func(context.Context) // bounded; what does not fit is dropped
@@ -271,8 +271,14 @@ func (c *Connector) report(ctx context.Context, state sdk.LoginState, cause erro
 }
 
 // heard compares how a request ended with what the keeper believes, and lets it
-// look at once if that was wrong.
+// look at once if that was wrong. A homeserver that was killed and is back before
+// the keeper looks was away all the same: see showsLate.
 func (c *Connector) heard(answered bool) {
+	if !answered {
+		c.upSince.Store(c.now().Unix())
+		c.rooms.suspectAll()
+		c.server.doubt()
+	}
 	if c.trouble.Load() == answered {
 		c.wake()
 	}

@@ -117,6 +117,13 @@ func unanswered(err error) bool {
 	return e != nil && e.Temporary && e.Code != sdk.CodeRateLimited
 }
 
+// cut reports that the connection ended without an answer of the homeserver, also
+// if a proxy in front of it says so.
+func cut(err error) bool {
+	var h mautrix.HTTPError
+	return !errors.As(err, &h) || h.Response == nil || h.Response.StatusCode > http.StatusInternalServerError
+}
+
 // short cuts s at a rune's border.
 func short(s string, limit int) string {
 	for i := range s {

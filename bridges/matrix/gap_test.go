@@ -2,8 +2,12 @@ package matrix
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
+
+	"maunium.net/go/mautrix/id"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/matrix/matrixtest"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -160,6 +164,66 @@ func TestInvitationBySync(t *testing.T) {
 	eventOf(s.h, "the room", func(o *sdk.PortalOpened) bool { return string(o.Portal.Room) == room })
 	if s.hs.Membership(room, botID) != "join" {
 		t.Error("the bot did not follow")
+	}
+}
+
+// A homeserver whose sync answers at once again and again is asked once a second.
+func TestSyncHasABudget(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{NoPing: true})
+	s.hs.Fail(matrixtest.Fault{Path: "/sync", Times: -1, Handle: answers(200, "application/json", `{"next_batch":"s1"}`)})
+	s.start()
+	syncs := func() (n int) {
+		for _, r := range s.hs.Requests() {
+			if strings.HasSuffix(r, "/sync") {
+				n++
+			}
+		}
+		return n
+	}
+	for want := 1; want <= 3; want++ {
+		s.clock.await(t, syncEvery)
+		if got := syncs(); got != want {
+			t.Fatalf("%d requests instead of %d", got, want)
+		}
+		s.clock.ring(t)
+	}
+}
+
+// A connection that breaks may be the only sign that the homeserver was killed: what
+// it pushes next is not the next unless the room was read back.
+func TestBrokenConnectionIsSuspicious(t *testing.T) {
+	abort := func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
+	for _, path := range []string{"/send/", "/sync"} {
+		t.Run(path, func(t *testing.T) {
+			s := bareStage(t, matrixtest.Options{NoPing: true})
+			s.start()
+			s.settled()
+			room, key := s.room("Lobby")
+			r := s.c.rooms.get(id.RoomID(room))
+			suspect := func() bool {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return r.suspect
+			}
+			s.clock.await(t, syncEvery)
+			if err := r.take(t.Context()); err != nil { // the keeper cannot look
+				t.Fatal(err)
+			}
+			defer r.release()
+			s.hs.Fail(matrixtest.Fault{Path: path, Times: -1, Handle: abort})
+			if suspect() {
+				t.Fatal("suspect without a reason")
+			}
+			if path == "/sync" {
+				s.clock.ring(t)
+				s.clock.await(t, firstPause)
+			} else if _, err := s.do(s.send(key, "unheard")); err == nil {
+				t.Fatal("sent")
+			}
+			if !suspect() {
+				t.Error("nothing is suspected")
+			}
+		})
 	}
 }
 

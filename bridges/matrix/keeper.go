@@ -28,6 +28,10 @@ const (
 const (
 	firstPause   = time.Second
 	longestPause = time.Minute
+	// firstLook is when all rooms are looked at again after the homeserver was found:
+	// what it accepted while it came to believe that we are back may not be pushed.
+	// From then on the pauses grow to verify_every.
+	firstLook = 10 * time.Second
 	// quietRounds is how many looks at active rooms pass between two at all rooms:
 	// a redaction in a quiet room is found by the latter.
 	quietRounds = 10
@@ -134,14 +138,18 @@ func (c *Connector) watch(ctx context.Context) error {
 		go func() { defer close(done); c.stream(ctx) }()
 		defer func() { cancel(); <-done }()
 	}
-	for round := 1; ; round++ {
+	pause := min(firstLook, time.Duration(c.conf.Verify))
+	for round, early := 1, true; ; round++ {
+		all := round%quietRounds == 0
 		select {
-		case <-c.opt.After(time.Duration(c.conf.Verify)):
+		case <-c.opt.After(pause):
+			all, early = all || early, false
+			pause = min(2*pause, time.Duration(c.conf.Verify))
 		case <-c.kick:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if err := c.fillAll(ctx, round%quietRounds == 0); err != nil {
+		if err := c.fillAll(ctx, all); err != nil {
 			return err
 		}
 		if way == "auto" && ephemeralWay(c.ephemeral.Load()) == wayUnknown {
@@ -153,26 +161,39 @@ func (c *Connector) watch(ctx context.Context) error {
 	}
 }
 
+// syncEvery is the budget of the bot's sync: the shortest time between two requests.
+// Dendrite answers at every event of a room, also at those that the filter leaves
+// out; without a pause a busy room would make it one request for each message.
+const syncEvery = time.Second
+
 // stream is the bot's own sync, for homeservers that push neither typing nor
-// redactions. One request at a time; rooms whose members are many cost nothing
-// more, because state and messages are filtered out.
+// redactions. One request at a time, at most one each syncEvery; rooms whose
+// members are many cost nothing more, because state and messages are filtered out.
 func (c *Connector) stream(ctx context.Context) {
-	since, pause := "", firstPause
+	since, backoff := "", firstPause
 	for ctx.Err() == nil {
+		began := c.now()
 		next, err := c.syncOnce(ctx, since)
-		if err == nil {
-			since, pause = next, firstPause
-			continue
-		}
 		if ctx.Err() != nil {
 			return
 		}
-		c.log.Debug("bot's sync failed", "error", err)
+		pause := syncEvery - c.now().Sub(began)
+		if err == nil {
+			since, backoff = next, firstPause
+		} else {
+			c.log.Debug("bot's sync failed", "error", err)
+			if cut(err) {
+				c.heard(false)
+			}
+			pause, backoff = backoff, min(2*backoff, longestPause)
+		}
+		if pause <= 0 {
+			continue
+		}
 		select {
 		case <-c.opt.After(pause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, longestPause)
 	}
 }
 

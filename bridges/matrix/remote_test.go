@@ -98,6 +98,84 @@ func TestAnswerLost(t *testing.T) {
 	}
 }
 
+// A homeserver was killed and is back before anybody looked: what it had taken is
+// shown late, and is not sent twice until then.
+func TestShownLate(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{NoPing: true})
+	s.conf["ephemeral"] = "push" // no sync, which sets timers of its own
+	s.start()
+	s.settled()
+	room, key := s.room("Lobby")
+	s.must(s.send(key, "first"))
+	s.clock.pass(time.Hour)
+	s.hs.Fail(matrixtest.Fault{Path: "/send/", Times: 1, After: func(http.ResponseWriter) { panic(http.ErrAbortHandler) }})
+	op := s.send(key, "once")
+	if _, err := s.do(op); err == nil || !err.Temporary {
+		t.Fatalf("%v", err)
+	}
+	taken := s.hs.Hide(room)
+	s.hs.Forget()
+
+	op.Attempt = 2
+	done := make(chan sdk.Delivered, 1)
+	go func() { d, _ := s.do(op); done <- d }()
+	s.clock.await(t, showsLate/2) // it waits, and looks again
+	s.hs.Show()
+	for {
+		s.clock.ring(t)
+		select {
+		case d := <-done:
+			if len(d.Parts) != 1 || string(d.Parts[0].Remote) != taken {
+				t.Errorf("%+v, not %s", d, taken)
+			}
+			if got := s.hs.Texts(room, juliet); !slices.Equal(got, []string{"first", "once"}) {
+				t.Errorf("%q", got)
+			}
+			return
+		case <-s.clock.asked:
+		}
+	}
+}
+
+// What is shown even later was sent again: it is taken back.
+func TestShownTooLate(t *testing.T) {
+	s := bareStage(t, matrixtest.Options{NoPing: true})
+	s.conf["ephemeral"] = "push"
+	s.start()
+	s.settled()
+	room, key := s.room("Lobby")
+	s.hs.Fail(matrixtest.Fault{Path: "/send/", Times: 1, After: func(http.ResponseWriter) { panic(http.ErrAbortHandler) }})
+	op := s.send(key, "once")
+	if _, err := s.do(op); err == nil {
+		t.Fatal("answered")
+	}
+	taken := s.hs.Hide(room)
+	s.hs.Forget()
+	s.clock.pass(2 * showsLate)
+	op.Attempt = 2
+	if d := s.must(op); string(d.Parts[0].Remote) == taken {
+		t.Fatal("it was hidden")
+	}
+	s.push(200) // both, the late one first
+	timeout := time.After(patience)
+	for {
+		changed := s.hs.Changed()
+		if texts := s.hs.Texts(room, juliet); len(texts) == 1 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			t.Fatalf("%q", s.hs.Texts(room, juliet))
+		}
+	}
+	for _, ev := range s.hs.Events(room) {
+		if content, _ := ev["content"].(matrixtest.Event); ev["event_id"] == taken && content["body"] != nil {
+			t.Error("the one that the host knows was taken back")
+		}
+	}
+}
+
 func TestGhosts(t *testing.T) {
 	s := newStage(t)
 	room, key := s.room("Lobby")

@@ -47,6 +47,7 @@ type room struct {
 	secret   bool // end-to-end encrypted
 	typing   map[id.UserID]bool
 	members  *memberList
+	wrote    wrote
 }
 
 func newRoomBook(r sdk.Resume) *roomBook {

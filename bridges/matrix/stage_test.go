@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,19 +26,57 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // clock is a clock whose timers ring when the test says so.
 type clock struct {
 	mu     sync.Mutex
-	timers []chan time.Time
+	timers []timer
+	passed time.Duration // by which it is ahead of the wall clock
 	asked  chan struct{} // one value for each timer that was set
+}
+
+type timer struct {
+	d    time.Duration
+	ring chan time.Time
 }
 
 func newClock() *clock { return &clock{asked: make(chan struct{}, 1000)} }
 
-func (c *clock) after(time.Duration) <-chan time.Time {
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.passed)
+}
+
+// pass moves the clock; no timer rings.
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.passed += d
+}
+
+func (c *clock) after(d time.Duration) <-chan time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := make(chan time.Time, 1)
-	c.timers = append(c.timers, t)
+	c.timers = append(c.timers, timer{d, t})
 	c.asked <- struct{}{}
 	return t
+}
+
+// await waits until somebody has set a timer of at most d.
+func (c *clock) await(t *testing.T, d time.Duration) {
+	t.Helper()
+	timeout := time.After(patience)
+	for !c.set(d) {
+		select {
+		case <-c.asked:
+		case <-timeout:
+			t.Fatalf("no timer of %v was set", d)
+		}
+	}
+}
+
+func (c *clock) set(d time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.timers, func(t timer) bool { return t.d <= d })
 }
 
 // ring waits until somebody has set a timer, and lets all of them ring.
@@ -57,7 +96,7 @@ func (c *clock) rung() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, timer := range c.timers {
-		timer <- time.Now()
+		timer.ring <- time.Now()
 	}
 	any := len(c.timers) > 0
 	c.timers = nil
@@ -125,7 +164,7 @@ func (s *stage) start() {
 func (s *stage) configure() {
 	s.t.Helper()
 	s.clock = newClock() // the timers of a bridge that was stopped are nobody's
-	s.c = New(Options{After: s.clock.after})
+	s.c = New(Options{After: s.clock.after, Now: s.clock.now})
 	s.l = sdk.NewLocal(s.c, sdk.LocalOptions{})
 	raw, _ := json.Marshal(s.conf)
 	if err := s.l.Configure(s.t.Context(), sdk.Configuration{Name: "matrix", Domain: "xmpp.test", JSON: raw}); err != nil {

@@ -79,6 +79,7 @@ func (c *Connector) sendAll(ctx context.Context, h *sdk.OpHeader, events []outgo
 				}
 				prior[out.part] = part
 			}
+			c.settleMark(r, api.UserID, mark(h.ID, out.part), id.EventID(part.Remote))
 			done.Parts = append(done.Parts, part)
 		}
 		return nil
@@ -114,11 +115,12 @@ func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room,
 		if err := c.scanPrior(ctx, api, r, h, prior); err != nil || len(prior) > 0 {
 			return err
 		}
-		if ephemeralWay(c.ephemeral.Load()) == wayPush || c.now().Sub(time.Unix(c.upSince.Load(), 0)) > showsLate {
+		left := showsLate - c.now().Sub(time.Unix(c.upSince.Load(), 0))
+		if ephemeralWay(c.ephemeral.Load()) == wayPush || left < 0 {
 			return nil
 		}
 		select {
-		case <-c.opt.After(time.Second):
+		case <-c.opt.After(min(left+time.Second, lookAgain)):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -131,6 +133,9 @@ func (c *Connector) findPrior(ctx context.Context, api *mautrix.Client, r *room,
 // COMPAT(Dendrite 0.15): its parts hand events to each other through a queue, which
 // gives out again after 30 s what the killed process had taken from it.
 const showsLate = 35 * time.Second
+
+// lookAgain is the pause between two looks for what may be shown late.
+const lookAgain = 5 * time.Second
 
 // scanPrior reads the room back to before the operation.
 func (c *Connector) scanPrior(ctx context.Context, api *mautrix.Client, r *room, h *sdk.OpHeader, prior map[sdk.PartID]sdk.Part) error {

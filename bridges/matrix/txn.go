@@ -41,13 +41,25 @@ type pushServer struct {
 
 	mu     sync.Mutex
 	closed bool
-	done   []string      // the last transactions that were acknowledged
+	done   []receipt // the last transactions that were acknowledged
+	count  counter
 	idle   chan struct{} // closed when nothing is under way after closed
 	busy   int
 }
 
 // rememberedTxns is only a short cut: the host recognises events.
 const rememberedTxns = 64
+
+// receipt is what a transaction is known by when it is sent again: its content as
+// much as its name.
+//
+// COMPAT(Synapse 1.160 on SQLite): it counts transactions from the highest that still
+// waits when it starts, so that after a restart names come again with other events.
+type receipt [sha256.Size]byte
+
+func receiptOf(txn string, body []byte) receipt {
+	return sha256.Sum256(slices.Concat([]byte(txn), []byte{0}, body))
+}
 
 func newPushServer(c *Connector) *pushServer {
 	s := &pushServer{c: c, mux: http.NewServeMux(), turn: make(chan struct{}, 1), idle: make(chan struct{})}
@@ -179,9 +191,13 @@ func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { <-s.turn }()
-	if s.acknowledged(txn) {
+	got := receiptOf(txn, raw)
+	if s.acknowledged(got) {
 		writeJSON(w, http.StatusOK, struct{}{})
 		return
+	}
+	if s.skipped(txn) {
+		s.c.rooms.suspectAll()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), handling)
 	defer cancel()
@@ -190,21 +206,21 @@ func (s *pushServer) transaction(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, "M_UNKNOWN", "not taken; try again")
 		return
 	}
-	s.remember(txn)
+	s.remember(got)
 	s.c.heard(true)
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
-func (s *pushServer) acknowledged(txn string) bool {
+func (s *pushServer) acknowledged(r receipt) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Contains(s.done, txn)
+	return slices.Contains(s.done, r)
 }
 
-func (s *pushServer) remember(txn string) {
+func (s *pushServer) remember(r receipt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.done = append(s.done, txn)
+	s.done = append(s.done, r)
 	if len(s.done) > rememberedTxns {
 		s.done = s.done[1:]
 	}
@@ -311,6 +327,9 @@ func (c *Connector) deliver(ctx context.Context, events []*event.Event, late boo
 	}
 	if err := c.deliverBatches(ctx, c.batches(ctx, fresh, marks, late)); err != nil {
 		return err
+	}
+	for _, ev := range fresh {
+		c.meetMark(ev)
 	}
 	for r, more := range names {
 		for _, h := range more {

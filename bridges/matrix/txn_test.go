@@ -59,6 +59,78 @@ func TestWhoMayPush(t *testing.T) {
 	}
 }
 
+// A homeserver that was killed may give out names of transactions again.
+func TestTransactionNamesComeAgain(t *testing.T) {
+	s := newStage(t)
+	room, _ := s.room("Lobby")
+	var want []string
+	for _, text := range []string{"before the kill", "after it"} {
+		want = append(want, text)
+		s.hs.Say(room, alice, text)
+		events := s.hs.Unpushed()
+		for range 2 { // and one that is repeated shows nothing twice
+			if code := s.hs.PushAs(t.Context(), s.url, "17", events, nil); code != http.StatusOK {
+				t.Fatal(code)
+			}
+		}
+	}
+	s.await(room, want)
+	if s.h.repeats != 0 {
+		t.Errorf("%d events were delivered again", s.h.repeats)
+	}
+}
+
+// A number that is left out is a transaction that lies somewhere: its events come before those behind it.
+func TestSkippedTransaction(t *testing.T) {
+	s := newStage(t)
+	s.settled()
+	room, _ := s.room("Lobby")
+	var want []string
+	n := 0
+	push := func(name string) {
+		t.Helper()
+		n++
+		want = append(want, fmt.Sprint("text ", n))
+		s.hs.Say(room, alice, want[n-1])
+		if name == "" {
+			s.hs.Lose()
+		} else if code := s.hs.PushAs(t.Context(), s.url, name, s.hs.Unpushed(), nil); code != http.StatusOK {
+			t.Fatal(code)
+		}
+	}
+	looks := func() (n int) {
+		for _, r := range s.hs.Requests() {
+			if strings.HasSuffix(r, "/messages") {
+				n++
+			}
+		}
+		return n
+	}
+	push("7")
+	before := looks()
+	push("8")
+	if looks() != before {
+		t.Error("read back without a reason")
+	}
+	push("")
+	push("10")
+	s.await(room, want)
+	// Where numbers are left out all the time, that is no reason for ever.
+	before = looks()
+	for i := range 3 * skipLooks {
+		push(fmt.Sprint(20 + 2*i))
+	}
+	s.await(room, want)
+	if got := looks() - before; got > skipLooks {
+		t.Errorf("%d looks", got)
+	}
+	// But it is again after some time.
+	s.clock.pass(2 * skipRefill)
+	push("")
+	push("1000")
+	s.await(room, want)
+}
+
 // The 200 waits for the host's ack.
 func TestAckAfterTheHost(t *testing.T) {
 	s := newStage(t)

@@ -233,6 +233,115 @@ func TestReloadIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// TestReloadOfWhatRuns: limits, registration and single bridges change while the server runs; what cannot is named, and then nothing changes.
+func TestReloadOfWhatRuns(t *testing.T) {
+	r := programtest.Place(t, bin, `limits: {connections_per_ip: 50}
+registration: {open: false}
+bridges:
+  - {name: one, plugin: demo, allow: {use: [v.test]}, limits: {events_per_second: 500}}
+  - {name: two, plugin: demo}
+`).Serve(t)
+	for _, name := range []string{"one", "two"} {
+		bridgeStarts(t, r, name, 1)
+	}
+	for _, step := range []struct {
+		name, old, with string
+		out             string // said on success
+		err             string // said on failure; the file is put back
+		one             int    // starts of the bridge "one" afterwards
+	}{
+		{"nothing", "domains: [v.test]", "domains: [ v.test ]", "", "", 1},
+		{"a limit", "connections_per_ip: 50", "connections_per_ip: 1", "limits.connections_per_ip was applied", "", 1},
+		{"registration", "open: false", "open: true", "registration.open was applied", "", 1},
+		{"who may use a bridge", "use: [v.test]", "use: [v.test, w.test]", "bridge one: who may use it was applied", "", 1},
+		{"a bridge's limits", "events_per_second: 500", "events_per_second: 700", "bridge one is started again", "", 2},
+		{"no limits", "limits: {conn", "limits: {off: true, conn", "", "a change of limits.off takes a restart", 2},
+		{"an address", `c2s: ["127.0.0.1:0"]`, `c2s: ["127.0.0.2:0"]`, "", "a change of listen.c2s takes a restart", 2},
+		{"a new bridge", "bridges:", "bridges:\n  - {name: three, plugin: demo}", "", "bridges (three is new) takes a restart", 2},
+		{"a bridge is gone", "  - {name: two, plugin: demo}\n", "  # two\n", "", "bridges (two is gone) takes a restart", 2},
+		{"a plugin that is not there", "name: one, plugin: demo", "name: one, plugin: nowhere", "", `bridge "one": plugin viaduct-nowhere: not found`, 2},
+		{"a plugin's configuration", "events_per_second: 700}", "events_per_second: 700}, config: {unknown: 1}", "", "unknown", 2},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			r.Site.Replace(t, step.old, step.with)
+			out, errs, code := r.Run(t, "reload")
+			switch {
+			case step.err == "" && (code != 0 || !strings.Contains(out, step.out)):
+				t.Errorf("status %d, output %q, error %q", code, out, errs)
+			case step.err != "" && (code != 1 || !strings.Contains(errs, step.err) || strings.Count(errs, "\n") != 1):
+				t.Errorf("status %d, output %q, error %q", code, out, errs)
+			}
+			if step.err != "" {
+				r.Site.Replace(t, step.with, step.old)
+			}
+			bridgeStarts(t, r, "one", step.one)
+			bridgeStarts(t, r, "two", 1)
+		})
+	}
+	t.Run("all or nothing", func(t *testing.T) {
+		r.Site.Replace(t, "connections_per_ip: 1", "connections_per_ip: 40")
+		r.Site.Replace(t, "name: one, plugin: demo", "name: one, plugin: nowhere")
+		if _, errs, code := r.Run(t, "reload"); code != 1 {
+			t.Errorf("status %d, error %q", code, errs)
+		}
+		if n := connections(t, r.C2S, 3); n != 1 {
+			t.Errorf("%d connections are taken, 1 is the limit that was in force", n)
+		}
+		r.Site.Replace(t, "name: one, plugin: nowhere", "name: one, plugin: demo")
+		if out, errs, code := r.Run(t, "reload"); code != 0 || !strings.Contains(out, "limits.connections_per_ip was applied") {
+			t.Errorf("status %d, output %q, error %q", code, out, errs)
+		}
+		if n := connections(t, r.C2S, 3); n != 3 {
+			t.Errorf("%d of 3 connections are taken", n)
+		}
+	})
+}
+
+// bridgeStarts waits until a bridge runs, and compares how often it was started.
+func bridgeStarts(t *testing.T, r *programtest.Server, name string, want int) {
+	t.Helper()
+	var last string
+	for range 200 { // each is a process of its own, which takes its time
+		out, errs, code := r.Run(t, "bridge", "status", name, "--json")
+		var s struct {
+			Plugin struct {
+				State  string `json:"state"`
+				Starts int    `json:"starts"`
+			} `json:"plugin"`
+		}
+		if code != 0 || json.Unmarshal([]byte(out), &s) != nil {
+			t.Fatalf("status %d, %q, %q", code, out, errs)
+		}
+		if s.Plugin.State == "running" && s.Plugin.Starts == want {
+			return
+		}
+		if last = out; s.Plugin.Starts > want {
+			break
+		}
+	}
+	t.Errorf("bridge %s was to be running after %d starts: %s", name, want, last)
+}
+
+// connections opens n connections and tells on how many the server speaks.
+func connections(t *testing.T, addr string, n int) int {
+	t.Helper()
+	taken := 0
+	for range n {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if _, err := io.WriteString(c, "<stream:stream to='v.test' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"); err != nil {
+			continue
+		}
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			taken++
+		}
+	}
+	return taken
+}
+
 func TestQuickstartOverwritesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "site")
 	out, errs, code := programtest.Run(t, bin, "", "quickstart", "--domain", "Example.ORG", "--dir", dir)

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/viaduct-xmpp/viaduct/configs"
+	"github.com/viaduct-xmpp/viaduct/core/admin"
 	"github.com/viaduct-xmpp/viaduct/internal/appliance"
 )
 
@@ -51,14 +52,14 @@ func (p *program) complain(err error) {
 	case errors.As(err, &probs):
 		fmt.Fprintln(p.err, probs.Error())
 	default:
-		fmt.Fprintln(p.err, "viaduct: "+strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+		fmt.Fprintln(p.err, "viaduct: "+strings.ReplaceAll(admin.PlainText(strings.TrimSpace(err.Error())), "\n", "; "))
 	}
 }
 
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "viaduct",
-		Short:         "An XMPP server that bridges Matrix, Slack and Discord",
+		Short:         "An XMPP server with bridges to other chat networks",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,9 +92,13 @@ func (p *program) quickstart(ctx context.Context, domain, dir string) error {
 	if err := writeOnce(file, fmt.Sprintf(quickstartConfig, domain, strings.Join(names, ", "))); err != nil {
 		return err
 	}
-	unit := filepath.Join(dir, "viaduct.service")
-	if err := writeOnce(unit, fmt.Sprintf(quickstartUnit, exe, file, dir)); err != nil {
-		return err
+	as := serviceOf(exe, dir)
+	wrote := file
+	if as.unit != "" {
+		if err := writeOnce(as.file, as.unit); err != nil {
+			return err
+		}
+		wrote += " and " + as.file
 	}
 	c, err := configs.Load(file, p.env)
 	if err != nil {
@@ -109,21 +114,50 @@ func (p *program) quickstart(ctx context.Context, domain, dir string) error {
 		return errors.New("quickstart: the account's password is missing in the result")
 	}
 	return p.show(admin.Result{
-		Data: map[string]any{"config": file, "unit": unit, "admin": who, "password": data["password"], "certificate_names": names, "dns": records(domain)},
-		Text: fmt.Sprintf("Wrote %s and %s.\n\nFirst administrator; this password is shown only now:\n  %s\n  %s\n\nDNS records, with your server's name for HOST:\n  %s\n\nThe certificate needs these names (a bridge NAME adds *.NAME.%s):\n  %s\n\nStart it:\n  %s --config %s serve\n\nOr as a service, as root:\n  %s",
-			file, unit, who, data["password"], strings.Join(records(domain), "\n  "), domain, strings.Join(names, ", "), exe, file,
-			strings.Join(serviceSteps(dir, unit), "\n  ")),
+		Data: map[string]any{"config": file, "unit": as.file, "admin": who, "password": data["password"], "certificate_names": names, "dns": records(domain)},
+		Text: fmt.Sprintf("Wrote %s.\n\nFirst administrator; this password is shown only now:\n  %s\n  %s\n\nDNS records, with your server's name for HOST:\n  %s\n\nThe certificate needs these names (a bridge NAME adds *.NAME.%s):\n  %s\n\nStart it:\n  %s --config %s serve\n\nOr as a service, as root:\n  %s",
+			wrote, who, data["password"], strings.Join(records(domain), "\n  "), domain, strings.Join(names, ", "), exe, file,
+			strings.Join(as.steps, "\n  ")),
 	})
 }
 
-// serviceSteps make the unit work: the server runs as a user of its own, who must own what it reads and writes.
-func serviceSteps(dir, unit string) []string {
-	return []string{
-		"useradd --system --no-create-home viaduct",
-		"chown -R viaduct: " + dir,
-		"systemctl link " + unit,
-		"systemctl enable --now viaduct",
+// service is how the server runs by itself: a unit of systemd, and what to do with it.
+type service struct {
+	file, unit string // none for a folder in a home
+	steps      []string
+}
+
+// serviceOf makes a service of a program and the folder with the configuration. It runs as a user of its own, who must own what it reads and
+// writes and does not see homes, so that it needs a program elsewhere.
+func serviceOf(exe, dir string) service {
+	if inHome(dir) {
+		return service{steps: []string{
+			"a service does not look into people's homes: run quickstart with --dir /etc/viaduct",
+		}}
 	}
+	var steps []string
+	if inHome(exe) {
+		const to = "/usr/local/bin"
+		steps = append(steps, "install -m 755 "+filepath.Dir(exe)+"/viaduct* "+to)
+		exe = filepath.Join(to, "viaduct")
+	}
+	file := filepath.Join(dir, "viaduct.service")
+	return service{
+		file: file, unit: fmt.Sprintf(quickstartUnit, exe, filepath.Join(dir, "viaduct.yaml"), dir),
+		steps: append(steps,
+			"useradd --system --no-create-home viaduct",
+			"chown -R viaduct: "+dir,
+			"systemctl link "+file,
+			"systemctl enable --now viaduct",
+		),
+	}
+}
+
+// inHome tells whether ProtectHome= of the unit hides a path.
+func inHome(path string) bool {
+	return slices.ContainsFunc([]string{"/home/", "/root/", "/run/user/"}, func(home string) bool {
+		return strings.HasPrefix(path+"/", home)
+	})
 }
 
 // records are the DNS records of a server (RFC 6120 §3.2.1, XEP-0368 §3). Those for other servers come with federation: a record must not point to

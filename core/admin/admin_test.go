@@ -175,6 +175,12 @@ func TestBackupAppearsWholeOrNotAtAll(t *testing.T) {
 	if _, err := run(t, reg, "backup", nil, file); err == nil || !strings.Contains(err.Error(), "exists already") {
 		t.Errorf("a file was overwritten: %v", err)
 	}
+	if err := os.WriteFile(file+"3.part", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(t, reg, "backup", nil, file+"3"); err == nil || !strings.Contains(err.Error(), "3.part is there from a backup that was broken off") {
+		t.Errorf("over one that was broken off: %v", err)
+	}
 	if _, err := run(t, reg, "backup", nil, "relative"); !IsUsage(err) {
 		t.Errorf("a relative path: %v", err)
 	}

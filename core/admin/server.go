@@ -2,8 +2,10 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +58,9 @@ func writeNew(name string, write func(io.Writer) error) (size int64, err error) 
 		return 0, fmt.Errorf("%s exists already", name)
 	}
 	f, err := os.OpenFile(name+".part", os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return 0, fmt.Errorf("%s.part is there from a backup that was broken off, or is still under way; remove it if none is", name)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -54,7 +54,7 @@ func Handler(reg *Registry, log *slog.Logger) http.Handler {
 		res, err := reg.Execute(req.Context(), call.Name, &Request{Args: call.Args, Flags: call.Flags, By: "local", Progress: out.progress})
 		if err != nil {
 			log.Info("administrative command failed", "command", call.Name, "error", err)
-			out.write(Event{Error: err.Error(), Usage: IsUsage(err)})
+			out.write(Event{Error: Plain(err), Usage: IsUsage(err)})
 			return
 		}
 		out.write(Event{Result: &res})

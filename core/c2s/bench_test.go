@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ type nowhere struct{ j journal.Submitter }
 func (n nowhere) Route(_ context.Context, u *journal.Unit, _ *stanza.Stanza) { n.j.Submit(u) }
 
 // boundClient is a client with a session, without its reading loop.
-func boundClient(b *testing.B, r *rig, managed bool) *client {
+func boundClient(b testing.TB, r *rig, managed bool) *client {
 	ours, theirs := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, ours) }()
 	c := r.server.admit(context.Background(), transport.NewConn(theirs, transport.ConnOptions{}))
@@ -66,6 +67,26 @@ func BenchmarkInbound(b *testing.B) {
 				b.Fatal("the stream was closed")
 			}
 		})
+	}
+}
+
+// TestIdleHoldsNothing: what a stanza took is given back when the stream is idle.
+func TestIdleHoldsNothing(t *testing.T) {
+	r := newRig(t, rigOptions{pipe: true, config: Config{Off: true}})
+	r.server.o.Router = nowhere{r.journal}
+	c := boundClient(t, r, false)
+	in := "<message type='chat' to='bob@example.org'><body>" + strings.Repeat("x", 8000) + "</body></message>"
+	for _, part := range []struct {
+		bytes string
+		idle  bool
+	}{{in[:4000], false}, {in[4000:], true}} {
+		idle, err := c.feed([]byte(part.bytes))
+		if err != nil || idle != part.idle {
+			t.Fatalf("idle: %v %v", idle, err)
+		}
+	}
+	if !reflect.ValueOf(c.el).IsZero() {
+		t.Errorf("an idle stream holds %v", c.el.Name)
 	}
 }
 

@@ -65,10 +65,10 @@ func (c *client) bound(s *session.Session, point *event.Point[event.SessionBound
 	c.sess, c.stage, c.neg = s, stageBound, nil
 	c.ctx = event.WithSession(c.ctx, s)
 	c.rate = bucket{}
-	if !c.srv.o.Config.Off {
-		c.rate = newBucket(c.srv.o.Config.StanzasPerSecond, c.srv.o.Clock.Now())
+	if !c.srv.Config().Off {
+		c.rate = newBucket(c.srv.Config().StanzasPerSecond, c.srv.o.Clock.Now())
 	}
-	c.life.in(c.srv.o.Clock, seconds(c.srv.o.Config.PingSeconds), c.keepAlive)
+	c.life.in(c.srv.o.Clock, seconds(c.srv.Config().PingSeconds), c.keepAlive)
 	if err := point.Fire(c.ctx, &event.SessionBound{Stream: c.info(), Session: s}); err != nil && !errors.Is(err, event.Stop) {
 		c.log.Error("c2s: bound", "error", err)
 		return &stream.Error{Condition: stream.InternalServerError, Cause: err}

@@ -18,5 +18,5 @@
 //	srv, err := c2s.New(c2s.Options{Hosts: router, Sessions: manager, Router: router, Accounts: accounts, Events: events, Journal: committer,
 //		TLS: certs.Config(tlscert.C2S), Secret: secret})
 //	err = listeners.Listen(ctx, transport.Spec{Key: "listen.c2s", Addrs: addrs, Serve: srv.Serve})
-//	err = listeners.Listen(ctx, transport.Spec{Key: "listen.c2s_tls", Addrs: direct, TLS: certs.Config(tlscert.C2SDirect), Serve: srv.Serve})
+//	err = listeners.Listen(ctx, transport.Spec{Key: "listen.c2s_tls", Addrs: direct, Serve: srv.ServeTLS(certs.Config(tlscert.C2SDirect))})
 package c2s

@@ -52,16 +52,13 @@ func (c *client) keepAlive() {
 		c.conn.Abort() // the end was said long ago
 		return
 	}
-	ping, pong := seconds(c.srv.o.Config.PingSeconds), seconds(c.srv.o.Config.PongSeconds)
+	ping, pong := seconds(c.srv.Config().PingSeconds), seconds(c.srv.Config().PongSeconds)
 	now := c.srv.o.Clock.Now()
 	c.life.mu.Lock()
 	silent, asked := now.Sub(c.life.last), c.life.asked
 	c.life.asked = asked || silent >= ping
 	c.life.mu.Unlock()
 	next := ping - silent
-	if silent >= ping {
-		c.sess.Idle()
-	}
 	switch {
 	case silent < ping:
 	case asked && silent >= ping+pong:

@@ -36,7 +36,8 @@ type negotiation struct {
 	offer    sasl.Offer
 	exchange sasl.Exchange
 	attempt  attempt
-	failures int
+	failures int // wrong passwords and proofs
+	refusals int // what failed before one was looked at
 }
 
 // sendFeatures sends what may be negotiated now (RFC 6120 §4.3.2).
@@ -47,13 +48,13 @@ func (c *client) sendFeatures() {
 		f.Features = append(f.Features, xmlstream.NewNode(ns.TLS, "starttls").Add(xmlstream.NewNode(ns.TLS, "required")))
 	case stageAuth:
 		f.Features = append(f.Features, c.saslFeatures()...)
-		f.Features = append(f.Features, limitsFeature(c.srv.o.Config, xmlstream.PreAuth.MaxBytes))
+		f.Features = append(f.Features, limitsFeature(c.srv.Config(), xmlstream.PreAuth.MaxBytes))
 	case stageBind:
 		f.Features = append(f.Features,
 			xmlstream.NewNode(ns.Bind, "bind").Add(xmlstream.NewNode(ns.Bind, "required")),
 			xmlstream.NewNode(ns.Session, "session").Add(xmlstream.NewNode(ns.Session, "optional")), // RFC 3921 §3, for clients that insist
 			xmlstream.NewNode(ns.SM, "sm"),
-			limitsFeature(c.srv.o.Config, c.srv.o.Config.StanzaBytes))
+			limitsFeature(c.srv.Config(), c.srv.Config().StanzaBytes))
 	}
 	if c.stage != stageTLS {
 		if err := c.srv.o.Events.C2S.Features.Fire(c.ctx, &f); err != nil {

@@ -102,6 +102,7 @@ type rig struct {
 	accounts  *auth.Accounts
 	router    *miniRouter
 	server    *Server
+	direct    func(context.Context, *transport.Conn) // serves what begins with TLS
 	listeners *transport.Listeners
 	clock     module.Clock
 	stopped   bool
@@ -152,13 +153,14 @@ func newRig(t testing.TB, o rigOptions) *rig {
 	r.server, err = New(opts)
 	check(t, err)
 	check(t, r.sessions.Restore(t.Context()))
+	r.direct = r.server.ServeTLS(certs.Config(tlscert.C2SDirect))
 	t.Cleanup(r.stop)
 	if o.pipe {
 		return r
 	}
 	r.listeners = transport.NewListeners(transport.Options{PerIP: -1})
 	check(t, r.listeners.Listen(t.Context(), transport.Spec{Key: "c2s", Addrs: []string{"127.0.0.1:0"}, Serve: r.server.Serve}))
-	check(t, r.listeners.Listen(t.Context(), transport.Spec{Key: "c2s_tls", Addrs: []string{"127.0.0.1:0"}, TLS: certs.Config(tlscert.C2SDirect), Serve: r.server.Serve}))
+	check(t, r.listeners.Listen(t.Context(), transport.Spec{Key: "c2s_tls", Addrs: []string{"127.0.0.1:0"}, Serve: r.direct}))
 	return r
 }
 
@@ -214,8 +216,11 @@ func (r *rig) dial(key string) *peer {
 	var conn net.Conn
 	if r.listeners == nil {
 		ours, theirs := net.Pipe()
-		served := transport.NewConn(theirs, transport.ConnOptions{})
-		served.Go(func() { r.server.Serve(context.Background(), served) })
+		served, serve := transport.NewConn(theirs, transport.ConnOptions{}), r.server.Serve
+		if key == "c2s_tls" {
+			serve = r.direct
+		}
+		served.Go(func() { serve(context.Background(), served) })
 		conn = ours
 	} else {
 		var err error

@@ -11,8 +11,15 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
-// maxFailures is how many attempts one stream has (RFC 6120 §6.4.5 asks for two to five).
-const maxFailures = 5
+// How many attempts one stream has.
+const (
+	// maxFailures are wrong passwords and proofs (RFC 6120 §6.4.5 asks for two to five).
+	maxFailures = 5
+	// maxRefusals are exchanges that end before a proof is looked at: they tell nothing about a password and cost nothing.
+	// COMPAT(slixmpp 1.8): it tries each -PLUS mechanism with tls-unique, which TLS 1.3 does not have, then each other one with the flag "y", which RFC 5802 §6
+	// refuses, and comes to PLAIN at the seventh attempt.
+	maxRefusals = 10
+)
 
 // attempt is whom an exchange is about, as far as is known.
 type attempt = auth.Attempt
@@ -114,7 +121,7 @@ func (c *client) authenticated(reply sasl.Reply) error {
 	c.srv.o.Accounts.Touch(c.ctx, c.user)
 	c.sendSASL("success", sasl.EncodeText(reply.Data))
 	c.neg = &negotiation{}
-	c.dec.SetLimits(c.srv.o.Config.xmlLimits())
+	c.dec.SetLimits(c.srv.Config().xmlLimits())
 	c.restart(stageBind)
 	return nil
 }
@@ -122,8 +129,7 @@ func (c *client) authenticated(reply sasl.Reply) error {
 // saslFailed answers a failed attempt (RFC 6120 §6.4.5) and ends the stream after too many.
 func (c *client) saslFailed(err error) error {
 	c.neg.exchange = nil
-	condition := sasl.ConditionOf(err)
-	guess := condition == sasl.NotAuthorized || condition == sasl.InvalidAuthzid
+	condition, guess := sasl.ConditionOf(err), sasl.Guess(err)
 	c.srv.stats.loginFailures.Add(1)
 	name := ""
 	if c.neg.attempt.Username != "" {
@@ -134,7 +140,13 @@ func (c *client) saslFailed(err error) error {
 		t.Failed(c.remote().Addr(), name)
 	}
 	c.send(xmlstream.AppendNode(nil, xmlstream.NewNode(ns.SASL, "failure").Add(xmlstream.NewNode(ns.SASL, string(condition))), ns.Client))
-	if c.neg.failures++; c.neg.failures >= maxFailures {
+	// Who is refused for guessing too much goes on guessing.
+	if guess || condition == sasl.TemporaryAuthFailure {
+		c.neg.failures++
+	} else {
+		c.neg.refusals++
+	}
+	if c.neg.failures >= maxFailures || c.neg.refusals >= maxRefusals {
 		return stream.NewError(stream.PolicyViolation, "Too many failed attempts to log in.")
 	}
 	return nil

@@ -2,9 +2,11 @@ package c2s
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/viaduct-xmpp/viaduct/core/auth"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 )
@@ -60,6 +62,52 @@ func TestTooManyAttempts(t *testing.T) {
 		p.expect("<failure", "not-authorized")
 	}
 	p.refused("policy-violation")
+}
+
+// TestRefusals: what fails before a proof is looked at is no guess. An old client that cannot bind as the server can comes to a mechanism that it can use, and its
+// detour counts for nothing against the account or the address; but it is bounded for each stream.
+func TestRefusals(t *testing.T) {
+	scram := func(mechanism, flag string) string {
+		first := base64.StdEncoding.EncodeToString([]byte(flag + ",,n=alice,r=fyko+d2lbbFgONRv9qkxdawL"))
+		return "<auth xmlns='" + ns.SASL + "' mechanism='" + mechanism + "'>" + first + "</auth>"
+	}
+	detour := []string{
+		scram("SCRAM-SHA-512-PLUS", "p=tls-unique"), scram("SCRAM-SHA-256-PLUS", "p=tls-unique"), scram("SCRAM-SHA-1-PLUS", "p=tls-unique"),
+		scram("SCRAM-SHA-512", "y"), scram("SCRAM-SHA-256", "y"), scram("SCRAM-SHA-1", "y"),
+	}
+	for _, tc := range []struct {
+		name string
+		send []string
+		want string // of each
+		last string // sent after them; "": the stream must be over
+	}{
+		{"slixmpp 1.8", detour, "not-authorized", plain("", "alice", password)},
+		{"four guesses beside", append(slices.Repeat([]string{plain("", "alice", "wrong horse")}, maxFailures-1), detour...), "not-authorized", plain("", "alice", password)},
+		{"bindings without end", slices.Repeat(detour[:1], maxRefusals), "not-authorized", ""},
+		{"downgrades without end", slices.Repeat(detour[5:], maxRefusals), "not-authorized", ""},
+		{"aborts without end", slices.Repeat([]string{"<abort xmlns='" + ns.SASL + "'/>"}, maxRefusals), "aborted", ""},
+		{"unknown mechanisms without end", slices.Repeat([]string{"<auth xmlns='" + ns.SASL + "' mechanism='CRAM-MD5'/>"}, maxRefusals), "invalid-mechanism", ""},
+		{"malformed without end", slices.Repeat([]string{"<auth xmlns='" + ns.SASL + "' mechanism='PLAIN'>YQ==</auth>"}, maxRefusals), "malformed-request", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			throttle := auth.NewThrottle(auth.ThrottleOptions{PerAddress: maxFailures, PerAccount: maxFailures})
+			r := newRig(t, rigOptions{change: func(o *Options) { o.Throttle = throttle }})
+			p := r.dial("c2s")
+			p.secure()
+			for _, s := range tc.send {
+				p.send(s)
+				p.expect("<failure", tc.want)
+			}
+			if tc.last == "" {
+				p.refused("policy-violation")
+				p = r.dial("c2s") // and nobody is locked out
+				p.secure()
+				tc.last = plain("", "alice", password)
+			}
+			p.send(tc.last)
+			p.expect("<success")
+		})
+	}
 }
 
 // TestGuessing: after too many failures an account is refused from that address, even with the right password; others are not.

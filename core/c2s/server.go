@@ -58,6 +58,7 @@ type Server struct {
 	steps   map[xmlstream.Name]step
 	sasl    map[string]*sasl.Server // by domain
 	stats   counters
+	config  atomic.Pointer[Config]
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -84,6 +85,7 @@ func New(o Options) (*Server, error) {
 		o.Throttle = auth.NewThrottle(auth.ThrottleOptions{Clock: o.Clock})
 	}
 	s := &Server{o: o, steps: elements(), sasl: map[string]*sasl.Server{}, clients: map[*client]struct{}{}}
+	s.SetConfig(o.Config)
 	for _, domain := range o.Hosts.Domains() {
 		srv, err := sasl.NewServer(sasl.Config{
 			Domain: domain, Source: o.Accounts.Source(domain), Secret: o.Secret, AllowPlain: !o.NoPlain, RequireBinding: o.RequireBinding,
@@ -95,6 +97,17 @@ func New(o Options) (*Server, error) {
 		s.sasl[domain] = srv
 	}
 	return s, nil
+}
+
+// Config returns the limits in force.
+func (s *Server) Config() Config { return *s.config.Load() }
+
+// SetConfig changes the limits. Streams that are open keep the rates and sizes that they began with. Config.Off is not taken up after New: the limiter of
+// guesses is there or it is not.
+func (s *Server) SetConfig(c Config) {
+	c.Off = s.o.Config.Off
+	c = c.WithDefaults()
+	s.config.Store(&c)
 }
 
 // normalizeUser and normalizeDomain prepare the parts of identities as addresses are prepared, so that both are compared in one form.
@@ -124,8 +137,8 @@ func (s *Server) defaultDomain() string {
 	return ""
 }
 
-// Serve runs a connection: one that begins in the clear (RFC 6120 §5), or one that is secure from the start (XEP-0368, RFC 7395 §4). It returns
-// when another goroutine of the connection goes on.
+// Serve runs a connection: one that begins in the clear (RFC 6120 §5), or one that something secure carries (RFC 7395 §4). It returns when another
+// goroutine of the connection goes on.
 func (s *Server) Serve(ctx context.Context, conn *transport.Conn) {
 	c := s.admit(ctx, conn)
 	if c == nil {
@@ -136,6 +149,22 @@ func (s *Server) Serve(ctx context.Context, conn *transport.Conn) {
 		at = stageAuth
 	}
 	c.run(c.ctx, at)
+}
+
+// ServeTLS returns what runs connections that begin with TLS (XEP-0368). The handshake is a part of the time that there is to log in.
+func (s *Server) ServeTLS(config *tls.Config) func(ctx context.Context, conn *transport.Conn) {
+	return func(ctx context.Context, conn *transport.Conn) {
+		c := s.admit(ctx, conn)
+		if c == nil {
+			return
+		}
+		c.out.speak(false)
+		if err := conn.Handshake(c.ctx, transport.Server, config); err != nil {
+			c.lost(err)
+			return
+		}
+		c.onward(stageAuth)
+	}
 }
 
 // admit registers a connection; nil if the server is being stopped.
@@ -162,10 +191,11 @@ func (s *Server) admit(ctx context.Context, conn *transport.Conn) *client {
 	s.readers.Add(1)
 	s.mu.Unlock()
 	s.stats.connections.Add(1)
-	c.life.in(s.o.Clock, seconds(s.o.Config.AuthSeconds), c.tooSlow)
+	config := s.Config()
+	c.life.in(s.o.Clock, seconds(config.AuthSeconds), c.tooSlow)
 	c.life.sign(s.o.Clock.Now())
-	if !s.o.Config.Off {
-		conn.SetRate(s.o.Config.BytesPerSecond, burstSeconds*s.o.Config.BytesPerSecond)
+	if !config.Off {
+		conn.SetRate(config.BytesPerSecond, burstSeconds*config.BytesPerSecond)
 	}
 	return c
 }

@@ -63,9 +63,11 @@ func (c *client) info() event.StreamInfo {
 	return i
 }
 
+// remote is where the client is. A listener for both families gives IPv4 addresses within IPv6: they are shown and counted as what they are.
 func (c *client) remote() netip.AddrPort {
 	if a, ok := c.conn.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort()
+		at := a.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 	}
 	return netip.AddrPort{}
 }
@@ -94,6 +96,7 @@ func (c *client) drain() (idle bool, err error) {
 		if kind == xmlstream.NeedMore {
 			if c.dec.Idle() {
 				c.dec.Release()
+				c.el = xmlstream.Element{} // it holds the bytes of the last stanza
 				return true, nil
 			}
 			return false, nil

@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,11 @@ func pass(d time.Duration) {
 
 // TestTimeToLogIn: half a login is thrown away at its deadline, wherever it stands (attacks rows 3 and 26).
 func TestTimeToLogIn(t *testing.T) {
+	cutOff := func(p *peer) {
+		if el := p.next(); el != "EOF" {
+			p.t.Errorf("got %s", el)
+		}
+	}
 	for _, tc := range []struct {
 		name string
 		run  func(p *peer)
@@ -40,17 +46,29 @@ func TestTimeToLogIn(t *testing.T) {
 			p.send("<starttls xmlns='" + ns.TLS + "'/>")
 			p.expect("<proceed")
 			p.send("\x16\x03")
-		}, func(p *peer) {
-			if el := p.next(); el != "EOF" {
-				p.t.Errorf("got %s", el)
-			}
-		}},
+		}, cutOff},
+		{"direct TLS: nothing said", func(*peer) {}, cutOff},
+		{"direct TLS: half a handshake", func(p *peer) { p.send("\x16\x03") }, cutOff},
+		{"direct TLS: a handshake", func(p *peer) { p.handshake(); p.openSecure() }, func(p *peer) { p.refused("connection-timeout") }},
+		{"direct TLS: a handshake that takes most of the time", func(p *peer) {
+			<-time.After(4 * time.Second)
+			p.handshake()
+			p.openSecure()
+			p.auth("alice", password)
+		}, func(p *peer) { p.refused("connection-timeout") }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			inTime(t, Config{AuthSeconds: 5}, func(r *rig) { // below what a test's read waits
-				p := r.dial("")
+				key, began := "", time.Now()
+				if strings.HasPrefix(tc.name, "direct TLS") {
+					key = "c2s_tls"
+				}
+				p := r.dial(key)
 				tc.run(p)
 				tc.end(p)
+				if d := time.Since(began); d < 5*time.Second || d > 5*time.Second+lingerTime { // the clock is the test's own
+					r.t.Errorf("it was over after %v", d)
+				}
 				pass(10 * time.Second)
 				if n := r.server.Stats().Open; n != 0 {
 					r.t.Errorf("%d connections are open", n)
@@ -156,6 +174,26 @@ func TestPace(t *testing.T) {
 		if d := time.Since(start); d < 4*time.Second || d > 6*time.Second { // the clock is the test's own
 			r.t.Errorf("10 stanzas above the burst took %v at 2 a second", d)
 		}
+	})
+}
+
+// TestSetConfig: changed limits hold for the streams that begin afterwards.
+func TestSetConfig(t *testing.T) {
+	inTime(t, Config{AuthSeconds: 5, StanzaBytes: 20000}, func(r *rig) {
+		early := r.dial("")
+		early.secure()
+		r.server.SetConfig(Config{Off: true, AuthSeconds: 8, StanzaBytes: 30000})
+		if c := r.server.Config(); c.Off || c.AuthSeconds != 8 || c.PingSeconds != 300 {
+			t.Errorf("in force: %+v", c)
+		}
+		late := r.dial("")
+		late.secure()
+		pass(6 * time.Second)
+		early.refused("connection-timeout")
+		late.auth("alice", password)
+		late.bind("a")
+		late.send("<iq type='get' id='big' to='example.org'><ping xmlns='urn:xmpp:ping'>" + strings.Repeat("x", 25000) + "</ping></iq>")
+		late.expect("<iq", "id='big'")
 	})
 }
 

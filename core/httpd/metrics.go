@@ -31,7 +31,7 @@ func (f figures) Collect(ch chan<- prometheus.Metric) {
 		if strings.HasSuffix(base, "_total") {
 			kind = prometheus.CounterValue
 		}
-		desc := prometheus.NewDesc("viaduct_"+base, "See docs/admin.md.", nil, labels)
+		desc := prometheus.NewDesc("viaduct_"+base, "See docs/metrics.md.", nil, labels)
 		if !ok {
 			ch <- prometheus.NewInvalidMetric(desc, errName(name))
 			continue

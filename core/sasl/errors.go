@@ -28,6 +28,9 @@ const (
 type Error struct {
 	Condition Condition
 	Err       error
+	// Unproved says that the exchange was refused before a password or a proof
+	// was looked at: the peer has learnt nothing about either.
+	Unproved bool
 }
 
 // Error implements error.
@@ -56,6 +59,25 @@ func ConditionOf(err error) Condition {
 		return e.Condition
 	}
 	return TemporaryAuthFailure
+}
+
+// Guess reports whether err answers somebody who tried a password, a proof or an
+// identity, and was wrong: such failures are what a limiter of guesses counts.
+// A refused channel binding, a malformed or given up exchange and an unknown
+// mechanism are none.
+func Guess(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) || e.Unproved {
+		return false
+	}
+	return e.Condition == NotAuthorized || e.Condition == InvalidAuthzid
+}
+
+// unproved is fail for what is refused before a proof is looked at.
+func unproved(c Condition, format string, args ...any) *Error {
+	e := fail(c, format, args...)
+	e.Unproved = true
+	return e
 }
 
 func fail(c Condition, format string, args ...any) *Error {

@@ -101,10 +101,10 @@ func (x *scramServer) checkFlag(m clientFirst) error {
 		return fail(MalformedRequest, "scram: no channel binding under %s", x.name)
 	case m.flag == 'y' && x.offer.hasPlus():
 		// The client would have bound, had it seen our offer: somebody took it out.
-		return fail(NotAuthorized, "scram: server does support channel binding: the list of mechanisms was changed on the way")
+		return unproved(NotAuthorized, "scram: server does support channel binding: the list of mechanisms was changed on the way")
 	case m.flag == 'p':
 		if _, ok := x.offer.Channel.binding(m.binding); !ok {
-			return fail(NotAuthorized, "scram: unsupported channel binding type %q", m.binding)
+			return unproved(NotAuthorized, "scram: unsupported channel binding type %q", m.binding)
 		}
 		x.binding = m.binding
 	}
@@ -139,7 +139,7 @@ func (x *scramServer) final(ctx context.Context, in []byte) (Reply, error) {
 		want = append(want, data...)
 	}
 	if subtle.ConstantTimeCompare(m.binding, want) != 1 {
-		return Reply{}, fail(NotAuthorized, "scram: channel bindings do not match")
+		return Reply{}, unproved(NotAuthorized, "scram: channel bindings do not match")
 	}
 	x.auth = append(x.auth, m.bare...)
 	if !x.verify(m.proof) {

@@ -456,6 +456,53 @@ func TestConditionOf(t *testing.T) {
 	}
 }
 
+func TestGuess(t *testing.T) {
+	source := newAccounts(t, map[string]string{"user": "pencil"})
+	step := func(n Name, messages ...string) error {
+		srv := newTestServer(t, source)
+		x, err := srv.Start(string(n), srv.Offer(fakeChannel()))
+		if err != nil {
+			return err
+		}
+		var reply Reply
+		for _, m := range messages {
+			nonce, _, _ := strings.Cut(string(reply.Data), ",")
+			if reply, err = x.Step(t.Context(), []byte(strings.ReplaceAll(m, "NONCE", nonce))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"wrong password", step(Plain, "\x00user\x00pen"), true},
+		{"no such user", step(Plain, "\x00nobody\x00pencil"), true},
+		{"a name no account can have", step(Plain, "\x00a@b\x00pencil"), true},
+		{"the right password, another identity", step(Plain, "nobody@example.org\x00user\x00pencil"), true},
+		{"wrong proof", step(ScramSHA256, "n,,n=user,r=abc", "c=biws,NONCE,p=AAAA"), true},
+		{"a binding that does not exist", step(ScramSHA256Plus, "p=tls-unique,,n=user,r=abc"), false},
+		{"a list that was changed", step(ScramSHA256, "y,,n=user,r=abc"), false},
+		{"another binding than announced", step(ScramSHA256, "n,,n=user,r=abc", "c=eSws,NONCE,p=AAAA"), false},
+		{"malformed", step(Plain, "user"), false},
+		{"unknown mechanism", step("CRAM-MD5"), false},
+		{"given up", &Error{Condition: Aborted}, false},
+		{"foreign", errors.New("x"), false},
+		{"nothing", nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if (tt.err == nil) != (tt.name == "nothing") {
+				t.Fatalf("error: %v", tt.err)
+			}
+			if got := Guess(tt.err); got != tt.want {
+				t.Errorf("%v: a guess: %t", tt.err, got)
+			}
+		})
+	}
+}
+
 func BenchmarkScram(b *testing.B) {
 	cred, err := DeriveCredentials(SHA256, "secret", NewSalt(), DefaultIterations)
 	if err != nil {

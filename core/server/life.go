@@ -75,7 +75,7 @@ func (s *Server) start(ctx context.Context) error {
 func (s *Server) listen(ctx context.Context) error {
 	for _, spec := range []transport.Spec{
 		{Key: KeyC2S, Addrs: s.o.Listen.C2S, Serve: s.c2s.Serve},
-		{Key: KeyC2SDirect, Addrs: s.o.Listen.C2SDirect, TLS: s.o.Certs.Config(tlscert.C2SDirect), Serve: s.c2s.Serve},
+		{Key: KeyC2SDirect, Addrs: s.o.Listen.C2SDirect, Serve: s.c2s.ServeTLS(s.o.Certs.Config(tlscert.C2SDirect))},
 	} {
 		if len(spec.Addrs) == 0 {
 			continue

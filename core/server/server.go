@@ -104,6 +104,14 @@ func (s *Server) services(ids *storage.IDs, secret []byte) (err error) {
 	return nil
 }
 
+// SetLimits changes the limits of clients while the server runs; see c2s.Server.SetConfig.
+func (s *Server) SetLimits(c c2s.Config) {
+	c.Off = s.o.C2S.Off
+	s.c2s.SetConfig(c)
+	s.sessions.SetLimits(c.SessionLimits())
+	s.listeners.SetPerIP(perIP(c))
+}
+
 func perIP(c c2s.Config) int {
 	if c.Off {
 		return -1
@@ -143,6 +151,9 @@ func (s *Server) register(ids *storage.IDs, secret []byte) error {
 
 // Accounts, Sessions, Router, Registry, Events, Journal and Listeners are the parts, for the appliance and for tests.
 func (s *Server) Accounts() *auth.Accounts { return s.accounts }
+
+// Module returns a module by its name, nil if there is none.
+func (s *Server) Module(name string) module.Module { return s.modules[name] }
 
 // Sessions returns the table of sessions.
 func (s *Server) Sessions() *session.Manager { return s.sessions }

@@ -23,7 +23,7 @@ const tokenBytes = 18
 // <enabled/> or <failed/> goes out once the session's row is stored. False: it was asked for before, which ends the stream.
 func (s *Session) Enable(resume bool, maxTime time.Duration) bool {
 	token, err := newToken(s.m.o.Rand)
-	limit := s.m.o.Limits.ResumeTime
+	limit := s.m.limits.Load().ResumeTime
 	if maxTime > 0 && maxTime < limit {
 		limit = maxTime
 	}

@@ -51,6 +51,7 @@ func (m *Manager) finish(s *Session, condition, text, reason string) {
 		}
 		defer m.ending.Done()
 		defer close(s.done)
+		defer m.table.gone(s)
 		_ = m.o.Events.C2S.Closed.Fire(m.ctx, &event.SessionClosed{Session: s, Info: info, Reason: reason})
 		m.lost(s, entries)
 	})

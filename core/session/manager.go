@@ -23,9 +23,10 @@ var ErrStopping = errors.New("session: the server is being stopped")
 
 // Manager owns the sessions.
 type Manager struct {
-	o     Options
-	table table
-	stats counters
+	o      Options
+	limits atomic.Pointer[Limits]
+	table  table
+	stats  counters
 
 	smMu sync.RWMutex
 	bySM map[string]*Session // resumable ones, by SMID
@@ -44,6 +45,7 @@ func New(o Options) (*Manager, error) {
 		return nil, err
 	}
 	m := &Manager{o: o, bySM: map[string]*Session{}}
+	m.SetLimits(o.Limits)
 	m.table.seed = maphash.MakeSeed()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m, nil
@@ -57,8 +59,8 @@ type BindRequest struct {
 	ID       string // connection id
 }
 
-// Bind makes a session. A taken resource is given to the newcomer: the old session is closed with <conflict/> (RFC 6120 §7.7.2.2, first option) and is over before
-// Bind returns. Errors for the client are *stanza.Error.
+// Bind makes a session. A taken resource is given to the newcomer: the old session is closed with <conflict/> (RFC 6120 §7.7.2.2, first option). It is over, and
+// whoever was told that it was there knows that, before Bind returns; the same holds for one that has just ended by itself. Errors for the client are *stanza.Error.
 func (m *Manager) Bind(ctx context.Context, r BindRequest) (*Session, error) {
 	if m.stopping.Load() {
 		return nil, ErrStopping
@@ -70,7 +72,7 @@ func (m *Manager) Bind(ctx context.Context, r BindRequest) (*Session, error) {
 	s := m.newSession(full, r.ID)
 	s.link = r.Link
 	for {
-		taken, crowded := m.table.add(s, m.o.Limits.PerUser)
+		taken, crowded := m.table.add(s, m.limits.Load().PerUser)
 		switch {
 		case taken != nil:
 			m.finish(taken, "conflict", "The resource was taken over by another connection.", "replaced")

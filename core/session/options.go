@@ -63,6 +63,12 @@ func (l *Limits) fill() {
 	}
 }
 
+// SetLimits changes the limits, for all sessions.
+func (m *Manager) SetLimits(l Limits) {
+	l.fill()
+	m.limits.Store(&l)
+}
+
 func (o *Options) fill() error {
 	if o.Store == nil || o.Journal == nil || o.Events == nil {
 		return errors.New("session: new manager: Store, Journal and Events are required")
@@ -79,7 +85,6 @@ func (o *Options) fill() error {
 	if o.Restore == nil {
 		o.Restore = restorePlain
 	}
-	o.Limits.fill()
 	return nil
 }
 

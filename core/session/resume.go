@@ -71,7 +71,7 @@ func (m *Manager) Resume(ctx context.Context, r ResumeRequest) (*Session, error)
 	if old != nil {
 		old.End(nil, "conflict", "The session was resumed on another connection.") // XEP-0198 §5
 	}
-	s.settle(ctx, m.o.Limits.SettleTime)
+	s.settle(ctx, m.limits.Load().SettleTime)
 	return s, s.attach(r)
 }
 

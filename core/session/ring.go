@@ -70,20 +70,23 @@ func (r *ring) push(e entry) {
 	r.bytes += int(e.size)
 }
 
-// A ring begins small, then takes a buffer from the pool: most have a burst now and then and nothing between.
+// A ring begins with a small buffer from a pool, then takes a large one: most have a burst now and then and nothing between, when they own none.
 const (
 	smallRing  = 4
 	pooledRing = 64
 )
 
-// rings are buffers of rings; they hold no content.
-var rings = sync.Pool{New: func() any { return new([pooledRing]entry) }}
+// smallRings and rings are buffers of rings; they hold no content.
+var (
+	smallRings = sync.Pool{New: func() any { return new([smallRing]entry) }}
+	rings      = sync.Pool{New: func() any { return new([pooledRing]entry) }}
+)
 
 func (r *ring) grow() {
 	var next []entry
 	switch len(r.buf) {
 	case 0:
-		next = make([]entry, smallRing)
+		next = smallRings.Get().(*[smallRing]entry)[:]
 	case smallRing:
 		next = rings.Get().(*[pooledRing]entry)[:]
 	default:
@@ -96,9 +99,13 @@ func (r *ring) grow() {
 	r.buf, r.head = next, 0
 }
 
-// giveBack returns the buffer to the pool if it is from there.
+// giveBack returns the buffer to the pool if it is from one.
 func (r *ring) giveBack() {
-	if len(r.buf) == pooledRing {
+	switch len(r.buf) {
+	case smallRing:
+		clear(r.buf)
+		smallRings.Put((*[smallRing]entry)(r.buf))
+	case pooledRing:
 		clear(r.buf)
 		rings.Put((*[pooledRing]entry)(r.buf))
 	}
@@ -138,21 +145,6 @@ func (r *ring) drop() {
 	if r.sent > 0 {
 		r.sent--
 	}
-	if r.n == 0 {
-		r.idle()
-	}
-}
-
-// idle gives back the memory of an empty ring, but for the smallest: a quiet conversation would allocate for each stanza.
-func (r *ring) idle() {
-	r.head = 0
-	if len(r.buf) > smallRing {
-		r.giveBack()
-	}
-}
-
-// release gives back all of an empty ring.
-func (r *ring) release() {
 	if r.n == 0 {
 		r.giveBack()
 		r.head = 0

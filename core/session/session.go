@@ -161,7 +161,7 @@ func (s *Session) pushAll(items []Item) bool {
 		switch {
 		case s.fits(&e):
 			s.ring.push(e)
-		case active && e.msg != 0 && s.ring.n < s.m.o.Limits.SpoolStanzas:
+		case active && e.msg != 0 && s.ring.n < s.m.limits.Load().SpoolStanzas:
 			spooled = s.spool(e) || spooled
 		default: // it is dealt with like the others that do not reach the client
 			s.ring.push(e)
@@ -197,7 +197,7 @@ func newEntry(it *Item, now time.Time, counted bool) entry {
 
 // fits tells whether the ring takes e as it is; mu is held. A stanza that is larger than the whole bound is let through alone.
 func (s *Session) fits(e *entry) bool {
-	l := &s.m.o.Limits
+	l := s.m.limits.Load()
 	return s.ring.n == 0 || s.ring.n < l.QueueStanzas && s.ring.bytes+int(e.size) <= l.QueueBytes
 }
 
@@ -234,11 +234,4 @@ func (s *Session) Fill(l Link, dst []byte, full int) ([]byte, bool) {
 		dst = s.sm.appendRequest(dst, !more)
 	}
 	return dst, more
-}
-
-// Idle gives back buffers that an idle session does not need.
-func (s *Session) Idle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ring.release()
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +63,39 @@ func TestEndWithoutSM(t *testing.T) {
 	equal(t, "last words", received(t, l.last), []string{"answer"})
 	_, lost = b.told()
 	equal(t, "undelivered", lost, []string{"b unsent"})
+}
+
+// TestBindBehindGoodbye: a full JID is free when everybody knows that the session that had it is over. Else its goodbye would come behind the
+// greeting of the next.
+func TestBindBehindGoodbye(t *testing.T) {
+	b := newBench(t, t.TempDir(), Limits{})
+	closing, release := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	b.events.C2S.Closed.On(event.After, "slow", func(context.Context, *event.SessionClosed) error {
+		first.Do(func() { close(closing) })
+		<-release
+		return nil
+	})
+	s, _ := b.bind("bob@example.org/b")
+	s.Close("", "")
+	<-closing
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	again := BindRequest{Account: s.JID().Bare(), Resource: "b", Link: &testLink{}}
+	if _, err := b.m.Bind(ctx, again); !errors.Is(err, context.Canceled) {
+		t.Errorf("while the goodbye is said: %v", err)
+	}
+	other, _ := b.bind("bob@example.org/other")
+	equal(t, "sessions", len(b.m.Of(t.Context(), s.JID().Bare())), 1)
+	close(release)
+	next, _ := b.bind("bob@example.org/b")
+	<-s.Done()
+	closed, _ := b.told()
+	equal(t, "closed", closed, []string{"bob@example.org/b closed"})
+	equal(t, "bound", []bool{b.m.Session(s.JID()) == next, b.m.Session(other.JID()) == other}, []bool{true, true})
+	for i := range b.m.table.shards {
+		equal(t, "still going", len(b.m.table.shards[i].going), 0)
+	}
 }
 
 // TestResumeTimeout: a session that nobody resumes is over after its time; its messages are offline, what is kept nowhere goes back, and its h is

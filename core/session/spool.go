@@ -79,7 +79,7 @@ func (s *Session) nextSpooled() (storage.MessageID, bool) {
 	r := &s.ring
 	for i := r.sent; i < min(r.n, r.sent+loadBatch); i++ {
 		if e := r.at(i); e.spooled {
-			return e.msg, i == r.sent || r.bytes < s.m.o.Limits.QueueBytes
+			return e.msg, i == r.sent || r.bytes < s.m.limits.Load().QueueBytes
 		}
 	}
 	return 0, false

@@ -93,7 +93,7 @@ func (m *Manager) cut(s *Session) bool {
 const saveBatch = 64
 
 func (m *Manager) save(ctx context.Context, list []*Session) error {
-	deadline := m.o.Clock.Now().Add(m.o.Limits.SettleTime)
+	deadline := m.o.Clock.Now().Add(m.limits.Load().SettleTime)
 	var batches []<-chan error
 	var u *journal.Unit
 	for i, s := range list {

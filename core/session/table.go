@@ -20,6 +20,7 @@ type table struct {
 type shard struct {
 	mu     sync.RWMutex
 	byBare map[jid.JID][]*Session // the slices are replaced, never changed
+	going  map[jid.JID]*Session   // by full JID: not bound any more, but not everybody was told yet
 }
 
 func (t *table) shard(bare jid.JID) *shard {
@@ -44,7 +45,7 @@ func (t *table) get(full jid.JID) *Session {
 	return nil
 }
 
-// add adds s unless its full JID is taken, or there are limit sessions of the account; it returns who is in the way.
+// add adds s unless its full JID is taken or was until just now, or there are limit sessions of the account; it returns who is in the way.
 func (t *table) add(s *Session, limit int) (taken *Session, full bool) {
 	bare := s.jid.Bare()
 	sh := t.shard(bare)
@@ -56,6 +57,9 @@ func (t *table) add(s *Session, limit int) (taken *Session, full bool) {
 			return o, false
 		}
 	}
+	if o := sh.going[s.jid]; o != nil {
+		return o, false
+	}
 	if len(list) >= limit {
 		return nil, true
 	}
@@ -66,7 +70,8 @@ func (t *table) add(s *Session, limit int) (taken *Session, full bool) {
 	return nil, false
 }
 
-// remove removes s if it is there.
+// remove removes s if it is there. Nobody else gets its full JID before gone was called: what tells others of the end of s would come behind
+// what tells of the beginning of the next, and they would take it for the end of that.
 func (t *table) remove(s *Session) bool {
 	bare := s.jid.Bare()
 	sh := t.shard(bare)
@@ -77,6 +82,10 @@ func (t *table) remove(s *Session) bool {
 	if i < 0 {
 		return false
 	}
+	if sh.going == nil {
+		sh.going = map[jid.JID]*Session{}
+	}
+	sh.going[s.jid] = s
 	if len(list) == 1 {
 		delete(sh.byBare, bare)
 		return true
@@ -84,6 +93,19 @@ func (t *table) remove(s *Session) bool {
 	next := make([]*Session, 0, len(list)-1)
 	sh.byBare[bare] = append(append(next, list[:i]...), list[i+1:]...)
 	return true
+}
+
+// gone says that everybody knows that s has ended.
+func (t *table) gone(s *Session) {
+	sh := t.shard(s.jid.Bare())
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.going[s.jid] == s {
+		delete(sh.going, s.jid)
+	}
+	if len(sh.going) == 0 {
+		sh.going = nil
+	}
 }
 
 // all returns every session.

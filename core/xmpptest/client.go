@@ -53,6 +53,14 @@ func (s *Server) Login(t testing.TB, who string) *Client {
 func (s *Server) Authenticate(t testing.TB, who jid.JID, password string) *Client {
 	t.Helper()
 	c := &Client{Conn: s.Dial(t, who.Domain()), s: s, JID: who, vars: Vars{}}
+	c.logIn(t, password)
+	return c
+}
+
+// logIn opens the stream and authenticates.
+func (c *Client) logIn(t testing.TB, password string) {
+	t.Helper()
+	who := c.JID
 	c.sm.acks.Store(true)
 	offered := c.Open(who.Domain())
 	mechanisms := offered.Child(ns.SASL, "mechanisms")
@@ -79,7 +87,6 @@ func (s *Server) Authenticate(t testing.TB, who jid.JID, password string) *Clien
 	}
 	c.Features = c.Open(who.Domain())
 	c.vars.bind("domain", who.Domain())
-	return c
 }
 
 func (c *Client) exchange(name string, x sasl.Client) error {

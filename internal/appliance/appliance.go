@@ -15,6 +15,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage/sqlite"
 	"github.com/viaduct-xmpp/viaduct/core/tlscert"
@@ -43,12 +44,15 @@ type Appliance struct {
 	core    *server.Server
 	muc     *muc.Module
 	mam     *mam.Module // nil: nothing is archived
+	sign    *register.Module
 	http    *httpd.Server
 	pages   *httpd.Health
 	cmds    *admin.Registry
 	bridges *bridges
 	files   files
 	web     *httpd.Server
+
+	reloading sync.Mutex // one at a time
 
 	mu      sync.Mutex // guards config
 	config  *configs.Config

@@ -36,8 +36,7 @@ func newBridges(a *Appliance) (*bridges, error) {
 	var specs []host.Spec
 	for i := range a.config.Bridges {
 		c := &a.config.Bridges[i]
-		opts.Bridges = append(opts.Bridges, gateway.BridgeSpec{Name: c.Name, Domain: c.Domain, Configured: true,
-			Allow: gateway.Allow{Use: c.Allow.Use, CreateRooms: c.Allow.CreateRooms, Link: c.Allow.Link}})
+		opts.Bridges = append(opts.Bridges, gateway.BridgeSpec{Name: c.Name, Domain: c.Domain, Configured: true, Allow: allowOf(c)})
 		specs = append(specs, b.spec(c))
 	}
 	var err error
@@ -66,6 +65,10 @@ func (b *bridges) hostOptions() host.Options {
 		o.Dirs = append(o.Dirs, b.o.Config.PluginDir)
 	}
 	return o
+}
+
+func allowOf(c *configs.Bridge) gateway.Allow {
+	return gateway.Allow{Use: c.Allow.Use, CreateRooms: c.Allow.CreateRooms, Link: c.Allow.Link}
 }
 
 func (b *bridges) spec(c *configs.Bridge) host.Spec {
@@ -137,11 +140,22 @@ func (b *bridges) figures(ctx context.Context, out map[string]float64) {
 	}
 }
 
+// trouble says which plugins fail, and why.
+func (b *bridges) trouble() []string {
+	var out []string
+	for _, p := range b.host.List() {
+		if p.State == host.Waiting || p.State == host.Broken {
+			out = append(out, fmt.Sprintf("bridge %q: %s; when that is mended: viaduct bridge restart %s", p.Bridge, admin.PlainText(p.Reason), p.Bridge))
+		}
+	}
+	return out
+}
+
 // plugins is plugins/host as the commands see it.
 type plugins struct{ b *bridges }
 
 func view(s host.Status) admincmd.Plugin {
-	return admincmd.Plugin{Bridge: s.Bridge, Plugin: s.Plugin, Path: s.Path, Version: s.Version, State: string(s.State), Reason: s.Reason, Since: s.Since,
+	return admincmd.Plugin{Bridge: s.Bridge, Plugin: s.Plugin, Path: s.Path, Version: s.Version, State: string(s.State), Reason: admin.PlainText(s.Reason), Since: s.Since,
 		NextTry: s.NextTry, PID: s.PID, Memory: s.Memory, Starts: s.Starts, Failures: s.Failures}
 }
 
@@ -175,6 +189,9 @@ func (p plugins) Remote(name string) (sdk.Remote, error) { return p.b.host.Bridg
 // Setup implements admincmd.Plugins.
 func (p plugins) Setup(ctx context.Context, plugin, name string, answers map[string]string) (plan sdk.SetupPlan, written []string, err error) {
 	c := p.b.o.Config
+	if p.b.a != nil { // nil while no server runs: RunStopped
+		c = p.b.a.Config()
+	}
 	req := sdk.SetupRequest{Name: name, Domain: c.Domains[0], PublicURL: c.PublicURL, Answers: answers}
 	var entry *configs.Bridge
 	for i := range c.Bridges {
@@ -254,21 +271,25 @@ func checkBridges(ctx context.Context, o Options) []string {
 	dirs := b.hostOptions().Dirs
 	var out []string
 	for i := range o.Config.Bridges {
-		c := &o.Config.Bridges[i]
-		path, err := host.Find(c.Plugin, dirs)
-		if err != nil {
-			out = append(out, fmt.Sprintf("bridge %q: %v", c.Name, err))
-			continue
-		}
-		d, err := host.Describe(ctx, path)
-		if err != nil {
-			out = append(out, fmt.Sprintf("bridge %q: %v", c.Name, err))
-			continue
-		}
-		_, bad := c.Resolve(d.Info.Config, o.File, o.Env)
-		for _, p := range bad {
-			out = append(out, p.String())
-		}
+		out = append(out, checkBridge(ctx, o, &o.Config.Bridges[i], dirs)...)
+	}
+	return out
+}
+
+// checkBridge looks for the plugin of one bridge and checks its configuration.
+func checkBridge(ctx context.Context, o Options, c *configs.Bridge, dirs []string) []string {
+	path, err := host.Find(c.Plugin, dirs)
+	if err != nil {
+		return []string{fmt.Sprintf("bridge %q: %v", c.Name, err)}
+	}
+	d, err := host.Describe(ctx, path)
+	if err != nil {
+		return []string{fmt.Sprintf("bridge %q: %v", c.Name, err)}
+	}
+	_, bad := c.Resolve(d.Info.Config, o.File, o.Env)
+	var out []string
+	for _, p := range bad {
+		out = append(out, p.String())
 	}
 	return out
 }

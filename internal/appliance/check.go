@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,23 +18,31 @@ import (
 )
 
 // checkCommand is "check": every problem as one line, what, why and what to do; the exit status is 1 if there is any.
-func checkCommand(o func() Options) *admin.Command {
+//
+// running, if there is a server, says what is wrong with the bridges that it runs.
+func checkCommand(o func() Options, running func() []string) *admin.Command {
 	return &admin.Command{Name: "check", Args: "[config|tls|bridges]", Max: 1, Stopped: true, Short: "find what is wrong and say what to do",
 		Run: func(ctx context.Context, r *admin.Request) (admin.Result, error) {
 			area := ""
 			if len(r.Args) > 0 {
 				area = r.Args[0]
 			}
-			return Check(ctx, area, o())
+			return Check(ctx, area, o(), running)
 		}}
 }
 
-// Check looks at an area, or at all of them ("").
-func Check(ctx context.Context, area string, o Options) (admin.Result, error) {
+// Check looks at an area, or at all of them (""). running may be nil.
+func Check(ctx context.Context, area string, o Options, running func() []string) (admin.Result, error) {
 	areas := map[string]func() []string{
-		"config":  func() []string { return checkConfig(o.File, o.Env) },
-		"tls":     func() []string { return checkTLS(ctx, o.Config, time.Now()) },
-		"bridges": func() []string { return checkBridges(ctx, o) },
+		"config": func() []string { return append(checkConfig(o.File, o.Env), checkDataDir(o.Config.DataDir)...) },
+		"tls":    func() []string { return checkTLS(ctx, o.Config, time.Now()) },
+		"bridges": func() []string {
+			out := checkBridges(ctx, o)
+			if len(out) == 0 && running != nil { // else it says the same twice
+				out = running()
+			}
+			return out
+		},
 	}
 	names := sorted(keys(areas))
 	if area != "" {
@@ -68,6 +78,33 @@ func checkConfig(file string, env func(string) (string, bool)) []string {
 		return []string{err.Error()}
 	}
 	return c.Notes()
+}
+
+// checkDataDir tries whether files can be made where the data are to lie, without making the directory itself.
+func checkDataDir(dir string) []string {
+	at := dir
+	info, err := os.Stat(at)
+	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) { // it is made at the first start, with what is missing above it
+		at = filepath.Dir(at)
+		info, err = os.Stat(at)
+	}
+	switch {
+	case err != nil:
+		return []string{fmt.Sprintf("data_dir: %s cannot be looked at (%v); give it to the user of the server or choose another one", at, err)}
+	case !info.IsDir():
+		return []string{fmt.Sprintf("data_dir: %s is a file and not a directory; choose another place", at)}
+	}
+	f, err := os.CreateTemp(at, ".viaduct-check-*")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case at != dir:
+		return []string{fmt.Sprintf("data_dir: %s does not exist and cannot be made, because nothing can be written in %s (%v); make it and give it to the user of the server, or choose another one", dir, at, err)}
+	}
+	return []string{fmt.Sprintf("data_dir: nothing can be written in %s (%v); give it to the user of the server or choose another one", dir, err)}
 }
 
 // checkTLS loads the certificate as the server does, without changing anything: a self-signed one is not made here.

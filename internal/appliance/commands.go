@@ -38,7 +38,7 @@ func (a *Appliance) commands() error {
 	cmds = append(cmds, kept.Commands()...)
 	cmds = append(cmds, a.uploads().Commands()...)
 	cmds = append(cmds, ops.Commands()...)
-	cmds = append(cmds, checkCommand(a.options))
+	cmds = append(cmds, checkCommand(a.options, a.bridges.trouble))
 	cmds = append(cmds, a.bridges.commands()...)
 	return a.cmds.Add(cmds...)
 }

@@ -92,6 +92,8 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 			if mo.Upload.Store != nil {
 				a.files.upload = m
 			}
+		case *register.Module:
+			a.sign = m
 		}
 	}
 	list = append(list, a.bridges.modules()...)

@@ -15,7 +15,7 @@ func Table() []*admin.Command {
 	list = append(list, (&admin.Archives{}).Commands()...)
 	list = append(list, (&admin.Uploads{}).Commands()...)
 	list = append(list, (&admin.Operations{}).Commands()...)
-	list = append(list, checkCommand(nil))
+	list = append(list, checkCommand(nil, nil))
 	return append(list, (&bridges{}).commands()...)
 }
 
@@ -37,7 +37,7 @@ func RunStopped(ctx context.Context, o Options, call admin.Call, progress func(a
 			return admin.Result{}, err
 		}
 	}
-	if err := reg.Add(append(append(ops.Commands(), checkCommand(func() Options { return o })), (&bridges{o: o}).commands()...)...); err != nil {
+	if err := reg.Add(append(append(ops.Commands(), checkCommand(func() Options { return o }, nil)), (&bridges{o: o}).commands()...)...); err != nil {
 		return admin.Result{}, err
 	}
 	if call.Name == "check" || call.Name == "version" || call.Name == "bridge setup" {

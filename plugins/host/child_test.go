@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -51,10 +52,10 @@ func behave(role string) {
 		fmt.Fprintln(os.Stderr, "no such thing as a plugin")
 		os.Exit(3)
 	case "silent":
-		select {}
+		forever()
 	case "garbage":
 		_, _ = os.Stdout.Write(append(make([]byte, 100), []byte("\x1b[31mhello|world\nmore\n")...))
-		select {}
+		forever()
 	case "endless": // output without a line's end
 		for {
 			if _, err := os.Stdout.Write(make([]byte, 64<<10)); err != nil {
@@ -63,10 +64,16 @@ func behave(role string) {
 		}
 	case "future":
 		fmt.Println("1|99|unix|/nowhere|grpc|")
-		select {}
+		forever()
 	default:
 		grpcbridge.Serve(&hostile{Connector: demo.New(demo.Options{}), role: role}, grpcbridge.ServeOptions{})
 	}
+}
+
+// forever does not return. The runtime ends a program without cgo in which all goroutines wait, unless it expects signals.
+func forever() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGUSR2)
+	select {}
 }
 
 // hostile is the demo bridge with something wrong.
@@ -321,6 +328,50 @@ func TestDemoRunsAndComesBack(t *testing.T) {
 	}
 }
 
+// Another specification is taken up by the next instance, which begins at once; one that is wrong changes nothing.
+func TestChange(t *testing.T) {
+	r := newRig(t, rigOptions{role: "demo"})
+	first := r.until(t, Running)
+	spec := Spec{Name: "one", Plugin: "/nowhere/viaduct-demo", Configure: configured("{}")}
+	for name, bad := range map[string]Spec{
+		"no plugin":           {Name: "one", Configure: spec.Configure},
+		"an unknown bridge":   {Name: "two", Plugin: "demo", Configure: spec.Configure},
+		"no such transport":   {Name: "one", Plugin: "demo", Configure: spec.Configure, Transport: "smoke"},
+		"nothing to go on by": {Name: "one", Plugin: "demo"},
+	} {
+		if err := r.Change(bad); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	if st, err := r.Status("one"); err != nil || st.State != Running || st.PID != first.PID {
+		t.Errorf("after changes that were refused: %+v %v", st, err)
+	}
+	if err := r.Change(spec); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.until(t, Broken); st.Plugin != spec.Plugin || !strings.Contains(st.Reason, "there is no such file") {
+		t.Errorf("%+v", st)
+	}
+	spec.Plugin = "demo"
+	if err := r.Change(spec); err != nil {
+		t.Fatal(err)
+	}
+	if st := r.until(t, Running); st.Plugin != "demo" || st.PID == first.PID || st.Failures != 1 {
+		t.Errorf("%+v", st)
+	}
+	if err := r.Pause("one"); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, Paused)
+	if err := r.Change(spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Resume("one"); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, Running)
+}
+
 // serverThatDies runs a host until it is killed.
 func serverThatDies(dir string) {
 	gw := newGateway()
@@ -340,7 +391,7 @@ func serverThatDies(dir string) {
 		st, _ = h.Status("one")
 	}
 	fmt.Println(st.PID)
-	select {}
+	forever()
 }
 
 func TestKilledServerLeavesNobodyWhoAnswers(t *testing.T) {

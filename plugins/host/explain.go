@@ -3,8 +3,10 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 var (
@@ -18,6 +20,9 @@ func explain(path string, p *process, late bool, err error) error {
 	if late {
 		return fmt.Errorf("%s: no handshake in time: %w", what, errHung)
 	}
+	if p := cannotStart(what, p.startError()); p != nil {
+		return p
+	}
 	text := err.Error()
 	if m := versionError.FindStringSubmatch(text); m != nil {
 		return wrongVersion(what, m[1])
@@ -30,13 +35,35 @@ func explain(path string, p *process, late bool, err error) error {
 			What: what, Why: fmt.Sprintf("it printed %.80q instead of a handshake", m[1]), Do: "is it a plugin of Viaduct?", Err: err,
 		}
 	case m != nil, strings.Contains(text, "exited before we could connect"):
-		why := "it ended before the handshake (" + p.exitText() + ")"
-		if said != "" {
-			why += fmt.Sprintf(", saying %.200q", said)
-		}
+		why := "it ended before the handshake (" + p.exitText() + ")" + saying(said)
 		return fmt.Errorf("%s: %s: %w", what, why, errExited)
 	}
 	return fmt.Errorf("%s: %w", what, errors.New(strings.Join(strings.Fields(text), " ")))
+}
+
+// saying adds the last words of a process, if it had any.
+func saying(words string) string {
+	if words == "" {
+		return ""
+	}
+	return fmt.Sprintf(", saying %.200q", words)
+}
+
+// cannotStart is what only a person can mend about a file that the system does not run; nil for what may pass, such as a lack of memory.
+func cannotStart(what string, err error) *Problem {
+	for _, c := range []struct {
+		is      error
+		why, do string
+	}{
+		{syscall.ENOEXEC, "it is no program for this system (exec format error)", "install the one for this system and processor; a script begins with #!"},
+		{fs.ErrNotExist, "the system does not find it, or the interpreter or loader that it names", "install that, or a plugin that was built for this system"},
+		{fs.ErrPermission, "the system does not let it be run", "check its rights, and whether its file system is mounted with noexec"},
+	} {
+		if errors.Is(err, c.is) {
+			return &Problem{What: what, Why: c.why, Do: c.do, Err: err}
+		}
+	}
+	return nil
 }
 
 // Why an instance came to an end.

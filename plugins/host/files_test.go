@@ -81,7 +81,7 @@ func TestDescribe(t *testing.T) {
 	if problems := d.Info.Config.Check([]byte(`{"talk_evry": "1s"}`), nil); len(problems) != 1 || !strings.Contains(problems[0].String(), "unknown key") {
 		t.Fatal(problems)
 	}
-	if _, err := Describe(t.Context(), filepath.Join(dir, "viaduct-exits")); err == nil || !strings.Contains(err.Error(), "exit status 3; is it a plugin of Viaduct?") {
+	if _, err := Describe(t.Context(), filepath.Join(dir, "viaduct-exits")); err == nil || !strings.Contains(err.Error(), `exit status 3, saying "no such thing as a plugin"; is it a plugin of Viaduct?`) {
 		t.Fatal(err)
 	}
 	script := filepath.Join(dir, "other")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -95,6 +96,7 @@ type Description = grpcbridge.Description
 const (
 	describeTimeout = 10 * time.Second
 	describeBytes   = 1 << 20
+	describeLines   = 200 // of standard error in a second
 )
 
 // Describe asks a plugin what it is, without starting the bridge: its schema
@@ -108,10 +110,18 @@ func Describe(ctx context.Context, path string) (Description, error) {
 	cmd.WaitDelay = time.Second
 	out := &cutBuffer{left: describeBytes}
 	cmd.Stdout = out
-	if err := cmd.Run(); err != nil {
-		why := err.Error()
+	last := newLineGate(describeLines)
+	go func() { _, _ = io.Copy(io.Discard, last.read) }() // ends with last.close
+	cmd.Stderr = last
+	err := cmd.Run()
+	last.close()
+	if p := cannotStart(what, err); cmd.ProcessState == nil && p != nil {
+		return Description{}, p
+	}
+	if err != nil {
+		why := err.Error() + saying(last.tail())
 		if ctx.Err() != nil {
-			why = "it did not say what it is within " + describeTimeout.String()
+			why = "it did not say what it is within " + describeTimeout.String() + saying(last.tail())
 		}
 		return Description{}, &Problem{What: what, Why: why, Do: "is it a plugin of Viaduct?", Err: err}
 	}

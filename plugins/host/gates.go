@@ -75,6 +75,7 @@ type lineGate struct {
 	mu      sync.Mutex
 	dropped int
 	last    []string
+	crash   string // the first line of a crash, which says most
 }
 
 func newLineGate(perSecond int) *lineGate {
@@ -106,6 +107,9 @@ func (g *lineGate) pass() {
 	line := g.line
 	g.line = g.line[:0] // nothing is added to it before line was written
 	g.mu.Lock()
+	if g.crash == "" && (bytes.HasPrefix(line, []byte("panic:")) || bytes.HasPrefix(line, []byte("fatal error:"))) {
+		g.crash = string(line[:min(len(line)-1, 300)])
+	}
 	if len(g.last) == lastLines {
 		g.last = g.last[1:]
 	}
@@ -133,15 +137,28 @@ func (g *lineGate) close() {
 	_ = g.write.Close()
 }
 
+// tail is the last of what was printed, as one line: the first line of a crash, or else the last three.
+func (g *lineGate) tail() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.crash != "" {
+		return g.crash
+	}
+	var out []string
+	for _, l := range g.last[max(0, len(g.last)-3):] {
+		if l = strings.TrimSpace(l); l != "" {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, " / ")
+}
+
 // said is the last thing printed that means something to a person.
 func (g *lineGate) said() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, l := range g.last {
-		// Of a crash the first line says most.
-		if strings.HasPrefix(l, "panic:") || strings.HasPrefix(l, "fatal error:") {
-			return l
-		}
+	if g.crash != "" {
+		return g.crash
 	}
 	for i := len(g.last) - 1; i >= 0; i-- {
 		if l := strings.TrimSpace(g.last[i]); l != "" {

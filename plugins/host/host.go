@@ -124,6 +124,15 @@ func (h *Host) Restart(name string) error {
 	return h.tell(name, func(s *supervisor) { s.restart = true })
 }
 
+// Change gives a bridge another specification, with which its plugin is started
+// again at once. The other bridges are left alone.
+func (h *Host) Change(spec Spec) error {
+	if err := spec.fill(); err != nil {
+		return err
+	}
+	return h.tell(spec.Name, func(s *supervisor) { s.next, s.restart = &spec, true })
+}
+
 // Pause drains and ends a plugin until Resume. What is written to its rooms waits.
 func (h *Host) Pause(name string) error {
 	return h.tell(name, func(s *supervisor) { s.paused = true })

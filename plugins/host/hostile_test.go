@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -78,7 +79,7 @@ func TestHostilePlugins(t *testing.T) {
 		"garbage": {Broken, "instead of a handshake; is it a plugin of Viaduct?"},
 		"endless": {Broken, "instead of a handshake; is it a plugin of Viaduct?"},
 		"future":  {Broken, "it speaks version 99 of the bridge protocol, this server version 1; install the plugin that belongs to this server"},
-		"panics":  {Waiting, "the process ended (exit status 2)"},
+		"panics":  {Waiting, `the process ended (exit status 2, saying "panic: `},
 		"refuses": {Broken, "the token is no longer valid"},
 		"waits":   {Waiting, "no answer in time"},
 		"grows":   {Waiting, "it uses too much memory"},
@@ -99,6 +100,40 @@ func TestHostilePlugins(t *testing.T) {
 			}
 			if st.Failures != 1 || !st.NextTry.After(st.Since) {
 				t.Fatalf("%+v", st)
+			}
+		})
+	}
+}
+
+// What the system does not run is broken at once: only a person can mend it.
+func TestFilesThatDoNotRun(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, tc := range map[string]struct{ path, reason string }{
+		"missing":                  {filepath.Join(dir, "absent"), "there is no such file; check the path"},
+		"not executable":           {write("plain", "#!/bin/sh\n", 0o600), "it is not executable; chmod +x"},
+		"no program":               {write("text", "hello\n", 0o700), "it is no program for this system (exec format error); install the one for this system"},
+		"of another system":        {write("elf", "\x7fELF\x02\x01\x01rest", 0o700), "it is no program for this system (exec format error)"},
+		"empty":                    {write("empty", "", 0o700), "it is no program for this system (exec format error)"},
+		"an interpreter is absent": {write("script", "#!/nowhere/python9\n", 0o700), "or the interpreter or loader that it names; install that"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, rigOptions{role: "demo", change: func(o *Options, s *Spec) {
+				short(o, s)
+				s.Plugin = tc.path
+			}})
+			st := r.until(t, Broken)
+			if !strings.Contains(st.Reason, tc.reason) || st.Failures != 1 || st.Starts != 1 {
+				t.Errorf("%+v", st)
+			}
+			if _, err := Describe(t.Context(), tc.path); name != "missing" && name != "not executable" && (err == nil || !strings.Contains(err.Error(), tc.reason)) {
+				t.Errorf("described: %v", err)
 			}
 		})
 	}

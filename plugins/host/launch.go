@@ -115,7 +115,7 @@ func (i *instance) Remote() sdk.Remote      { return i.bridge }
 func (i *instance) PID() int                { return i.process.pid() }
 func (i *instance) Memory() (int64, error)  { return memoryOf(i.process.pid()) }
 func (i *instance) Exited() <-chan struct{} { return i.process.done }
-func (i *instance) ExitText() string        { return i.process.exitText() }
+func (i *instance) ExitText() string        { return i.process.exitText() + saying(i.process.stderr.said()) }
 
 // Ping implements Instance. go-plugin's check has no deadline of its own: it ends
 // with the connection at the latest.

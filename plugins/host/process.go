@@ -30,6 +30,7 @@ type process struct {
 	cmd    *exec.Cmd
 	dead   bool // killed before it was started, or gone
 	exited error
+	failed error // the system would not start it
 }
 
 func newProcess(l Launch) *process {
@@ -64,7 +65,7 @@ func (p *process) Start(context.Context) error {
 		return p.exited
 	}
 	if err := p.cmd.Start(); err != nil {
-		p.dead = true
+		p.dead, p.failed = true, err
 		p.finish(err)
 		return fmt.Errorf("start: %w", err)
 	}
@@ -135,6 +136,13 @@ func (p *process) exitText() string {
 		return "exit status 0"
 	}
 	return p.exited.Error()
+}
+
+// startError is why the system would not start it, nil if it did.
+func (p *process) startError() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed
 }
 
 // ID implements runner.Runner. go-plugin takes "" for not started.

@@ -18,7 +18,7 @@ import (
 // and ends instances; others leave orders.
 type supervisor struct {
 	o       *Options
-	spec    Spec
+	spec    Spec // of the supervisor's goroutine
 	records records
 	log     *slog.Logger
 	secrets *secrets
@@ -28,6 +28,7 @@ type supervisor struct {
 	mu      sync.Mutex
 	paused  bool
 	restart bool
+	next    *Spec // to be taken up by the next instance
 	status  Status
 	current *guarded // nil unless running
 }
@@ -61,6 +62,10 @@ func (s *supervisor) ordered() (pause, restart bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	restart, s.restart = s.restart, false
+	if s.next != nil {
+		s.spec, s.next = *s.next, nil
+		s.status.Plugin = s.spec.Plugin
+	}
 	return s.paused, restart
 }
 

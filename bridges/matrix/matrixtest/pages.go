@@ -3,6 +3,7 @@ package matrixtest
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -12,7 +13,7 @@ func (c *call) messages() {
 	if !c.in() {
 		return
 	}
-	events := c.s.rooms[c.p[0]].events
+	events := slices.DeleteFunc(slices.Clone(c.s.rooms[c.p[0]].events), func(ev Event) bool { return c.s.hidden[ev["event_id"].(string)] })
 	q := c.r.URL.Query()
 	limit, err := strconv.Atoi(q.Get("limit"))
 	if err != nil || limit < 1 {

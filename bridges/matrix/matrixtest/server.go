@@ -39,6 +39,7 @@ type Server struct {
 	media    map[string][]byte
 	txns     map[string]string // user, room and transaction id -> event id
 	unpushed []Event
+	hidden   map[string]bool // event ids that /messages does not show
 	faults   []*Fault
 	requests []string
 	next     int
@@ -79,7 +80,7 @@ func New(opt Options) *Server {
 	}
 	s := &Server{
 		opt: opt, changed: make(chan struct{}), users: map[string]*user{}, rooms: map[string]*room{}, aliases: map[string]string{},
-		media: map[string][]byte{}, txns: map[string]string{}, closing: make(chan struct{}),
+		media: map[string][]byte{}, txns: map[string]string{}, hidden: map[string]bool{}, closing: make(chan struct{}),
 	}
 	s.users[s.BotID()] = &user{}
 	s.web = httptest.NewServer(http.HandlerFunc(s.serve))
@@ -116,6 +117,24 @@ func (s *Server) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.txns)
+}
+
+// Hide hides the newest event of a room from /messages until Show is called, as a
+// homeserver does whose parts lag behind each other. It returns its id.
+func (s *Server) Hide(room string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	events := s.rooms[room].events
+	name := events[len(events)-1]["event_id"].(string)
+	s.hidden[name] = true
+	return name
+}
+
+// Show shows what was hidden.
+func (s *Server) Show() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.hidden)
 }
 
 // Requests lists "METHOD path" of all requests so far.

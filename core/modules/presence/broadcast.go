@@ -122,7 +122,8 @@ func (m *Module) leave(ctx context.Context, u *journal.Unit, st *stanza.Stanza, 
 	return nil
 }
 
-// closed says goodbye for a session that has ended without (RFC 6121 §4.5.2).
+// closed says goodbye for a session that has ended without (RFC 6121 §4.5.2). It returns when that is delivered: only then can the full JID be
+// bound anew, and a goodbye that came to the next session would seem to be its own.
 func (m *Module) closed(ctx context.Context, e *event.SessionClosed) error {
 	gone := takeDirected(e.Session)
 	if !e.Info.Available && len(gone) == 0 {
@@ -139,9 +140,18 @@ func (m *Module) closed(ctx context.Context, e *event.SessionClosed) error {
 		m.d.Journal.Submit(u)
 		return err
 	}
-	u.After(m.delivery.Lane(st.From), func(error) {
+	told := make(chan struct{})
+	lane := m.delivery.Lane(st.From)
+	u.After(lane, func(error) {
 		_ = m.d.Events.Presence.Unavailable.Committed(context.Background(), &change) // the point has told of a panic
+		behind := journal.NewUnit(u.Lane)                                            // what goes to the account's own resources
+		behind.After(lane, func(error) { close(told) })
+		m.d.Journal.Submit(behind)
 	})
 	m.d.Journal.Submit(u)
+	select {
+	case <-told:
+	case <-ctx.Done(): // the server stops
+	}
 	return nil
 }

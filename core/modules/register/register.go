@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
@@ -46,6 +47,7 @@ type Accounts interface {
 // Module implements module.Module.
 type Module struct {
 	o        Options
+	open     atomic.Bool
 	d        module.Deps
 	accounts Accounts
 	limit    limiter
@@ -59,8 +61,13 @@ func New(o Options) *Module {
 	if o.PerTime <= 0 {
 		o.PerTime = time.Hour
 	}
-	return &Module{o: o}
+	m := &Module{o: o}
+	m.open.Store(o.Open)
+	return m
 }
+
+// SetOpen lets everybody make an account from now on, or nobody any more.
+func (m *Module) SetOpen(open bool) { m.open.Store(open) }
 
 // Info implements module.Module.
 func (*Module) Info() module.Info {
@@ -75,10 +82,8 @@ func (m *Module) Register(r *module.Registrar) error {
 	m.limit.init(m.o.PerAddress, m.o.PerTime)
 	r.Need(&m.accounts)
 	r.Feature(module.ScopeServer, ns.Register)
-	if m.o.Open {
-		r.Deps.Events.C2S.Features.On(event.Record, "register", features)
-		r.Deps.Events.C2S.PreAuth.On(event.Guard, "register", m.preAuth)
-	}
+	r.Deps.Events.C2S.Features.On(event.Record, "register", m.features)
+	r.Deps.Events.C2S.PreAuth.On(event.Guard, "register", m.preAuth)
 	var routes []module.IQRoute
 	// XEP-0077 §3.2, §3.3: clients send these to the server, or to nobody.
 	for _, s := range []module.Scope{module.ScopeServer, module.ScopeAccount} {
@@ -90,8 +95,8 @@ func (m *Module) Register(r *module.Registrar) error {
 }
 
 // features: XEP-0077 §7; only where a password is not seen by others.
-func features(_ context.Context, f *event.StreamFeatures) error {
-	if f.Stream.User.IsZero() && f.Stream.TLS != nil {
+func (m *Module) features(_ context.Context, f *event.StreamFeatures) error {
+	if m.open.Load() && f.Stream.User.IsZero() && f.Stream.TLS != nil {
 		f.Features = append(f.Features, xmlstream.NewNode(ns.FeatureRegister, "register"))
 	}
 	return nil
@@ -100,7 +105,7 @@ func features(_ context.Context, f *event.StreamFeatures) error {
 // preAuth: XEP-0077 §3.1.
 func (m *Module) preAuth(ctx context.Context, p *event.PreAuthIQ) error {
 	q, ok := p.IQ.Query()
-	if !ok || q.Name().Space != ns.Register || q.Name().Local != "query" || !p.IQ.IsRequest() {
+	if !m.open.Load() || !ok || q.Name().Space != ns.Register || q.Name().Local != "query" || !p.IQ.IsRequest() {
 		return nil
 	}
 	if p.Stream.TLS == nil {

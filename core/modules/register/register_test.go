@@ -80,6 +80,36 @@ func TestRegister(t *testing.T) {
 	s.Login(t, "new@example.org/r").Online()
 }
 
+// TestSetOpen: what the operator changes holds for the streams to come, and a stream that began before cannot go round it.
+func TestSetOpen(t *testing.T) {
+	s := start(t, register.Options{PerAddress: 100})
+	m := s.Module("register").(*register.Module)
+	offered := func() (*xmpptest.Conn, bool) {
+		c := s.Dial(t, "example.org")
+		return c, c.Open("example.org").Child(ns.FeatureRegister, "register") != nil
+	}
+	if _, ok := offered(); ok {
+		t.Error("registration is offered")
+	}
+	m.SetOpen(true)
+	c, ok := offered()
+	if !ok {
+		t.Error("registration is not offered")
+	}
+	if got := condition(ask(c, "set", account("first", xmpptest.Password))); got != "" {
+		t.Errorf("open: %q", got)
+	}
+	m.SetOpen(false)
+	c.Write("<iq type='set' id='1'><query xmlns='jabber:iq:register'>" + account("second", xmpptest.Password) + "</query></iq>")
+	c.Closed()
+	if ok, err := s.Accounts().Exists(t.Context(), jid.MustParse("second@example.org")); ok || err != nil {
+		t.Errorf("the account was made: %v", err)
+	}
+	if _, ok := offered(); ok {
+		t.Error("registration is offered again")
+	}
+}
+
 // Row 36 of the attacks: off by default, and limited by address.
 func TestLimits(t *testing.T) {
 	s := start(t, register.Options{})

@@ -10,10 +10,32 @@ import (
 	"strings"
 )
 
+// unfinished begins the names of directories in which a backup is made; one that is there when the store is opened was left by a crash.
+const unfinished = ".unfinished-backup-"
+
+// sweepUnfinished removes what a backup or a restoration that was broken off has left. The directory is locked: none is under way.
+func (s *Store) sweepUnfinished() {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return // opening says what is wrong with it
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), unfinished) && !strings.HasPrefix(e.Name(), dbName+restoring) {
+			continue
+		}
+		path := filepath.Join(s.dir, e.Name())
+		if err := os.RemoveAll(path); err != nil {
+			s.log.Warn("a backup that was broken off cannot be removed", "file", path, "error", err)
+			continue
+		}
+		s.log.Info("removed a backup that was broken off", "file", path)
+	}
+}
+
 // Backup implements storage.Store. The copy is first made beside the database (VACUUM INTO: one consistent state, compact, commits go on), so
 // the directory needs room for it.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	dir, err := os.MkdirTemp(s.dir, "backup-")
+	dir, err := os.MkdirTemp(s.dir, unfinished)
 	if err != nil {
 		return explain("backup", s.dir, err)
 	}

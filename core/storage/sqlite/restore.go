@@ -15,6 +15,9 @@ import (
 // ErrExists: there is a database where one is to be restored.
 var ErrExists = errors.New("sqlite: there is a database already")
 
+// restoring ends the name of a backup that is being checked, beside the database.
+const restoring = ".restoring"
+
 // RestoreOptions of Restore.
 type RestoreOptions struct {
 	Dir     string    // the data directory; no store may have it open
@@ -43,7 +46,7 @@ func Restore(ctx context.Context, o RestoreOptions) error {
 	if exists && !o.Replace {
 		return fmt.Errorf("%w: %s; allow the replacement, or restore into another directory", ErrExists, path)
 	}
-	fresh := path + ".restoring"
+	fresh := path + restoring
 	defer removeDB(fresh)
 	if err := receive(ctx, fresh, o.From); err != nil {
 		return explain("restore", dir, err)

@@ -102,6 +102,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.lockFile, err = lock(s.dir); err != nil {
 		return err
 	}
+	s.sweepUnfinished()
 	// SQLite gives the WAL the mode of the database file.
 	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

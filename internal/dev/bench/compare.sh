@@ -5,7 +5,7 @@
 #   compare.sh run TARGET...       REPS rounds over all targets, then a report
 #   compare.sh big TARGET...       once: 10,000 idle sessions, a room of 1000
 #   compare.sh s2s TARGET...       REPS rounds of messages between two servers
-#   compare.sh kill TARGET...      kills under load, ROUNDS for each archive mode
+#   compare.sh kill TARGET...      kills under load, ROUNDS for each mode and judge
 #   compare.sh report [FILE...]    medians of all results as tables
 #
 # A TARGET is prosody, ejabberd, limit (the bare relay; needs no prepare) or
@@ -103,8 +103,8 @@ s2s() { # target
 	t "$1" stop
 }
 
-killcheck() { # target mode
-	say "$1 kill $2"
+killcheck() { # target mode judge
+	say "$1 kill $2, judged by $3"
 	t "$1" restore
 	up "$1" "$2" || { say "$1 has no mode $2"; return; }
 	# The commands of t, for the shell that xmppload runs them in.
@@ -113,7 +113,7 @@ killcheck() { # target mode
 	prosody|ejabberd) k="./peers.sh kill $1"; s="./peers.sh start $1 $2" ;;
 	*) printf -v k '%q kill' "$1"; printf -v s '%q start %q' "$1" "$2" ;;
 	esac
-	load killcheck $((ROUNDS * 60)) -rounds "$ROUNDS" -kill-cmd "$k" -start-cmd "$s" -variant "$2"
+	load killcheck $((ROUNDS * 60)) -rounds "$ROUNDS" -judge "$3" -kill-cmd "$k" -start-cmd "$s" -variant "$2"
 	t "$1" stop
 }
 
@@ -173,7 +173,7 @@ big)
 	"$X" report "$OUT" | tee "${OUT%.jsonl}.md"
 	say "results in $OUT" ;;
 s2s)
-	"$X" dns a.bench.example=127.0.91.2:5269 b.bench.example=127.0.91.3:5269 &
+	"$X" dns -listen "${BENCH_NET:-127.0.91}.53:53" "a.bench.example=${BENCH_NET:-127.0.91}.2:5269" "b.bench.example=${BENCH_NET:-127.0.91}.3:5269" &
 	dns=$!
 	trap 'kill $dns' EXIT
 	disk
@@ -184,8 +184,10 @@ s2s)
 kill)
 	disk
 	for mode in $MODES; do
-		[ "$mode" = nomam ] && continue
-		for target; do [ "$target" = limit ] || killcheck "$target" "$mode"; done
+		for judge in archive offline; do
+			[ "$mode $judge" = 'nomam archive' ] && continue
+			for target; do [ "$target" = limit ] || killcheck "$target" "$mode" $judge; done
+		done
 	done
 	"$X" report "$OUT" | tee "${OUT%.jsonl}.md"
 	say "results in $OUT" ;;

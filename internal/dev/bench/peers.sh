@@ -23,7 +23,7 @@
 set -eu
 B=${BENCH_DIR:-/tmp/xmpp-bench}
 DOMAIN=bench.test
-NET=127.0.91 # loopback addresses that nothing else uses: .1 to .3, .53
+NET=${BENCH_NET:-127.0.91} # loopback addresses that nothing else uses: .1 to .3, .53
 HOST=$NET.1
 PAIR=bench.example # the two servers of s2s are a.$PAIR and b.$PAIR
 # Erlang's schedulers spin while they wait, which counts as CPU time; these
@@ -151,7 +151,7 @@ ejabberd_config() { # mode domain address directory
 	s2s_use_starttls: required
 	shaper_rules:
 	  max_user_sessions: 10
-	  max_user_offline_messages: 100
+	  max_user_offline_messages: 5000
 	modules:
 	  mod_adhoc: {}
 	  mod_blocking: {}

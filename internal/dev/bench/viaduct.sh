@@ -9,14 +9,14 @@
 #   viaduct.sh env               where it listens
 #
 # mam archives messages of people and rooms, synced to disk before delivery; nomam does not archive.
-# Variables: BENCH_DIR, VIADUCT_BIN (default bin/viaduct of this tree, see `make build`), VIADUCT_NET
+# Variables: BENCH_DIR, VIADUCT_BIN (default bin/viaduct of this tree, see `make build`), VIADUCT_NET (an address), BENCH_NET (127.0.91: its first three numbers)
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 B=${BENCH_DIR:-/tmp/xmpp-bench}
 V=$B/viaduct
 BIN=${VIADUCT_BIN:-$here/../../../bin/viaduct}
 DOMAIN=bench.test
-HOST=${VIADUCT_NET:-127.0.91.1}
+HOST=${VIADUCT_NET:-${BENCH_NET:-127.0.91}.1}
 C2S=35222 C2S_TLS=35223 ADMIN=35281
 PIDFILE=$B/run/viaduct.pid # "PID STARTTIME", so that a number used again is never taken for ours
 

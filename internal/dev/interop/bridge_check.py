@@ -291,8 +291,7 @@ class Check:
         state["chat_state"] = "paused"
         self.juliet.send(state)
         await r.wait("juliet pauses, alice sees that", self.alice.typing.find(lambda t: self.juliet_there not in t["users"], self.alice.typing.mark()))
-        if self.hs.kind == "dendrite":
-            return  # never pushes typing to an appservice (internal/dev/peers/README.md)
+        # Synapse pushes it; Dendrite pushes none (internal/dev/peers/README.md): there the bridge's bot asks, once a second.
         await self.alice.set_typing(self.room, True)
         await r.wait("alice types, juliet sees her composing", self.juliet.messages.find(
             lambda m: m["from"] == f"{self.muc}/Alice A." and m["chat_state"] == "composing"))
@@ -318,6 +317,13 @@ class Check:
             got = await self.witness.presence(self.romeo_there)
             return got.get("presence") == "unavailable" and got.get("status_msg") == "under the balcony"
         await r.wait("romeo is away, Matrix sees him unavailable with his status", until(away, 0.5), 30)
+        self.budget()
+
+    def budget(self):
+        """Dendrite pushes neither presence nor typing: the bridge's bot asks, at most once a second; Synapse is not asked at all."""
+        asked, seconds = self.scene.server.requests("/sync"), self.scene.server.running()
+        self.report.that(f"for presence and typing the bridge has asked {asked} times in {seconds:.0f} s",
+                         1 <= asked <= seconds + 2 if self.hs.kind == "dendrite" else asked == 0)
 
     # --- who may what, and leaving
 

@@ -249,10 +249,51 @@ func TestTally(t *testing.T) {
 	other := map[kcKey]bool{{1, 0, 3}: true}
 	var lost []kcKey
 	got := tally(rounds, 0, 2, archive, other, func(k kcKey) { lost = append(lost, k) })
-	if want := (kcTally{sent: 9, acked: 7, lost: 3, lostAnywhere: 2, doubled: 1, unackedFound: 1, archived: 5}); got != want {
+	if want := (kcTally{sent: 9, acked: 7, lost: 3, lostAnywhere: 2, doubled: 1, unackedFound: 1, found: 5}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if fmt.Sprint(lost) != "[{0 0 2} {1 0 2} {1 0 3}]" {
 		t.Errorf("lost %v", lost)
+	}
+}
+
+// TestOrderOf: a message behind one that was sent after it is late; each is counted once.
+func TestOrderOf(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		came []kcKey
+		late int
+	}{
+		{"in order", []kcKey{{0, 0, 0}, {0, 0, 1}, {0, 0, 5}, {1, 0, 0}}, 0},
+		{"one behind", []kcKey{{0, 0, 1}, {0, 0, 0}, {0, 0, 2}}, 1},
+		{"two behind", []kcKey{{0, 0, 7}, {0, 0, 0}, {0, 0, 2}, {0, 0, 8}}, 2},
+		{"an earlier round", []kcKey{{1, 0, 0}, {0, 0, 9}}, 1},
+		{"nothing", nil, 0},
+	} {
+		var o orderOf
+		n := 0
+		for _, m := range tc.came {
+			if o.late(m) {
+				n++
+			}
+		}
+		if n != tc.late {
+			t.Errorf("%s: %d are late, want %d", tc.name, n, tc.late)
+		}
+	}
+}
+
+// TestOfflineJudge: what is lost, refused, doubled.
+func TestOfflineJudge(t *testing.T) {
+	k := &killcheck{sent: [][]kcSent{{{sent: 6, acked: 5}}}, direct: map[kcKey]bool{{0, 0, 3}: true}}
+	j := newOfflineJudge(k)
+	for _, m := range []kcKey{{0, 0, 0}, {0, 0, 1}, {0, 0, 1}, {0, 0, 5}} { // 2 is lost, 3 was sent back, 4 is lost
+		j.found[m]++
+	}
+	got := j.judge(0, 1, func(kcKey) {})
+	fig := map[string]float64{}
+	j.figures(got, fig)
+	if got.doubled != 1 || got.unackedFound != 1 || fig["lost"] != 2 || fig["refused"] != 1 {
+		t.Errorf("%+v, %v", got, fig)
 	}
 }

@@ -85,6 +85,7 @@ class Viaduct:
         self.log_file = self.folder / "server.log"
         self.c2s_port, admin_port, appservice_port = free_ports(3)
         self.process = None
+        self.since = None
         allowed = "" if allow is None else f"\n    allow: {{use: [{', '.join(allow)}]}}"
         self.config.write_text(f"""\
 domains: [{DOMAIN}]
@@ -132,7 +133,17 @@ bridges:
             if not line:
                 raise RuntimeError(f"the server did not start: {self.log_tail(5)}")
             if line.startswith(b"Stop:"):
+                self.since = time.monotonic()
                 return
+
+    def running(self):
+        """Seconds since the last start."""
+        return time.monotonic() - self.since
+
+    def requests(self, path):
+        """How many requests the bridge has made to the homeserver whose path ends so, by its log."""
+        with open(self.log_file, errors="replace") as log:
+            return sum('msg="request to the homeserver"' in line and re.search(rf"path=\S*{re.escape(path)}(\s|$)", line) is not None for line in log)
 
     async def kill(self):
         self.process.send_signal(signal.SIGKILL)

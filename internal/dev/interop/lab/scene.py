@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import os
 import pathlib
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from . import addresses, matrix, xmpp
 from .processes import DOMAIN, Homeserver, Viaduct
 from .report import until
 
+RUN = os.environ.get("INTEROP_RUN", str(os.getpid()))  # two runs at a time have homeservers of their own
 SHARED_SECRET = "peer-shared-secret"  # the default of internal/dev/peers
 
 
@@ -22,7 +24,7 @@ class Scene:
     def __init__(self, report, kind, what, allow=None, server_name=None):
         self.report = report
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="viaduct-"))
-        self.hs = Homeserver(kind, f"interop-{what}-{kind}", server_name)
+        self.hs = Homeserver(kind, f"interop-{RUN}-{what}-{kind}", server_name)
         self.server = Viaduct(self.folder, self.hs, allow)
         self.passwords = {}
         self.people = []
@@ -89,6 +91,12 @@ class Scene:
             except Exception as error:  # its end is no finding
                 self.report.note(f"offline: {error!r}")
         await self.report.wait("the server stops when it is told to", self.server.stop(), 60)
+        if self.report.failed and self.hs.log:
+            try:
+                await self.hs.stop()
+                shutil.copytree(pathlib.Path(self.hs.log).parent, self.folder / self.hs.kind, symlinks=True)
+            except (RuntimeError, OSError) as error:
+                self.report.note(f"the homeserver's data are not kept: {error}")
         self.hs.wipe()
 
     def verdict(self):
@@ -100,5 +108,5 @@ class Scene:
             return 0
         for what in report.failed:
             print(f"  FAIL {what}")
-        print(f"the server's last lines (all of it: {self.server.log_file}):\n{self.server.log_tail(30)}")
+        print(f"the server's last lines (all of it: {self.server.log_file}; the homeserver's data beside it):\n{self.server.log_tail(30)}")
         return 1
