@@ -74,7 +74,7 @@ func (w *configWriter) field(key, path, doc string, v reflect.Value, depth int) 
 	kind, nested := describe(v.Type())
 	_, rest, _ := strings.Cut(doc, " ") // a comment begins with the field's name
 	fmt.Fprintf(&w.b, "%s- **`%s`** (%s): %s", indent, key, kind, strings.TrimSpace(rest))
-	if kind == "secret" {
+	if kind == "secret" && !strings.Contains(path, "[]") { // an entry of a list has no name for a variable; see configs.Secret
 		fmt.Fprintf(&w.b, " Environment: `%s`.", configs.EnvName(path))
 	}
 	if d := defaultOf(v); d != "" && depth < 2 && !strings.Contains(doc, "Default") {
@@ -85,8 +85,11 @@ func (w *configWriter) field(key, path, doc string, v reflect.Value, depth int) 
 		return nil
 	}
 	inner := reflect.New(nested).Elem()
-	if v.Kind() == reflect.Struct {
+	switch v.Kind() {
+	case reflect.Struct:
 		inner = v
+	case reflect.Slice:
+		path += "[]"
 	}
 	return w.structure(inner, path, depth+1)
 }

@@ -3,7 +3,7 @@
 # runs Viaduct against them. Every step runs; a summary follows; the exit status is 1 if one failed.
 #
 # Variables: PEERS_DIR (~/.cache/viaduct-peers), GO, TESTFLAGS,
-#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slixmpp prosody ejabberd.
+#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slixmpp prosody ejabberd aioxmpp converse.
 #                  For people only: what is left out is not proven, and the summary says so.
 #   INTEROP_SEED   the seed of bridge_kill.py; printed by every run
 set -euo pipefail
@@ -93,6 +93,7 @@ xmpp_server() { # xmpp_server prosody|ejabberd|viaduct
     echo "$1 runs; no client was left to talk through it"
   else
     "$peers/clients/check.sh" "$addr" "$domain" "$muc" "$BENCH_DIR/cert/cert.pem" || good=1
+    [ "$1" != viaduct ] || "$peers/clients/debian.sh" "$addr" "$domain" || good=1
   fi
   case "$1" in
     viaduct) "$bench/viaduct.sh" stop || good=1 ;;
@@ -108,6 +109,11 @@ bridge() { # bridge check|kill KIND [ARGUMENT...]
     return 0
   fi
   timeout --foreground -k 30 300 "$python" "$here/bridge_$1.py" "${@:2}"
+}
+
+# A client uses what the server has for clients of today, in a bounded time.
+features() { # features PYTHON PROGRAM
+  timeout --foreground -k 30 300 "$1" "$here/$2"
 }
 
 newcomer() {
@@ -127,10 +133,11 @@ go_tests() {
 }
 
 step debian 'packages' "$here/../apt.sh" curl openssl util-linux python3 python3-venv strace \
-  prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3
+  prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3 python3-aioxmpp python3-aiohttp python3-slixmpp profanity
 step dendrite 'install' "$peers/dendrite/setup.sh"
 step synapse 'install' "$peers/synapse/setup.sh"
 step slixmpp 'install' "$peers/clients/setup.sh"
+step converse 'install' "$peers/converse/setup.sh"
 step dendrite 'is a homeserver' homeserver dendrite
 step synapse 'is a homeserver' homeserver synapse
 step debian 'certificate and configuration' "$bench/peers.sh" setup
@@ -138,6 +145,9 @@ step prosody 'slixmpp talks through it' xmpp_server prosody
 step ejabberd 'slixmpp talks through it' xmpp_server ejabberd
 step viaduct 'slixmpp talks through it' xmpp_server viaduct
 step viaduct 'a newcomer tries a clean clone' newcomer
+step slixmpp 'uses rooms, archives, nodes and files' features "$python" features_check.py
+step aioxmpp 'uses rooms, nodes, faces and files' features /usr/bin/python3 aioxmpp_check.py
+step converse 'in a browser: history, words and a picture' features "$python" converse_check.py
 for kind in dendrite synapse; do
   step "$kind" 'people of both sides share a room' bridge check "$kind"
 done
