@@ -2,10 +2,10 @@ package httpd
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"net/http"
 
 	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
 // HostMeta tells programs, above all those in browsers, where else a server can be reached (XEP-0156 §3, RFC 6415).
@@ -13,26 +13,16 @@ type HostMeta struct {
 	WebSocket string // wss://…
 }
 
-type link struct {
-	Rel  string `xml:"rel,attr" json:"rel"`
-	Href string `xml:"href,attr" json:"href"`
-}
+// nsXRD is the namespace of the XML form, which is no part of any stream.
+const nsXRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 
 // Register adds both forms to a mux.
 func (h HostMeta) Register(m *Mux) {
-	links := []link{{ns.AltConnectionsWebSocket, h.WebSocket}}
-	asXML, err := xml.Marshal(struct {
-		XMLName xml.Name `xml:"http://docs.oasis-open.org/ns/xri/xrd-1.0 XRD"`
-		Links   []link   `xml:"Link"`
-	}{Links: links})
+	link := xmlstream.NewNode(nsXRD, "Link", "rel", ns.AltConnectionsWebSocket, "href", h.WebSocket)
+	asXML := xmlstream.AppendNode([]byte("<?xml version='1.0' encoding='UTF-8'?>\n"), xmlstream.NewNode(nsXRD, "XRD").Add(link), "")
+	asJSON, err := json.Marshal(map[string][]map[string]string{"links": {{"rel": ns.AltConnectionsWebSocket, "href": h.WebSocket}}})
 	if err != nil {
 		panic(err) // of strings
-	}
-	asJSON, err := json.Marshal(struct {
-		Links []link `json:"links"`
-	}{links})
-	if err != nil {
-		panic(err)
 	}
 	serve := func(path, kind string, body []byte) {
 		m.Handle("GET "+path, Public, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -41,6 +31,6 @@ func (h HostMeta) Register(m *Mux) {
 			_, _ = w.Write(body)
 		}))
 	}
-	serve("/.well-known/host-meta", "application/xrd+xml", append([]byte(xml.Header), asXML...))
+	serve("/.well-known/host-meta", "application/xrd+xml", asXML)
 	serve("/.well-known/host-meta.json", "application/json", asJSON)
 }

@@ -160,9 +160,9 @@ func TestHostMeta(t *testing.T) {
 	defer srv.Close()
 	defer srv.Client().CloseIdleConnections()
 	for path, want := range map[string]string{
-		"/.well-known/host-meta": `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">` +
-			`<Link rel="urn:xmpp:alt-connections:websocket" href="wss://example.org:5443/xmpp-websocket"></Link></XRD>`,
-		"/.well-known/host-meta.json": `{"links":[{"rel":"urn:xmpp:alt-connections:websocket","href":"wss://example.org:5443/xmpp-websocket"}]}`,
+		"/.well-known/host-meta": "<?xml version='1.0' encoding='UTF-8'?>\n<XRD xmlns='http://docs.oasis-open.org/ns/xri/xrd-1.0'>" +
+			"<Link rel='urn:xmpp:alt-connections:websocket' href='wss://example.org:5443/xmpp-websocket'/></XRD>",
+		"/.well-known/host-meta.json": `{"links":[{"href":"wss://example.org:5443/xmpp-websocket","rel":"urn:xmpp:alt-connections:websocket"}]}`,
 	} {
 		if code, body := get(t, srv.Client(), srv.URL+path); code != 200 || body != want {
 			t.Errorf("%s: %d %s", path, code, body)

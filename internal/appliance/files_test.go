@@ -73,7 +73,7 @@ services: [{type: stun, host: stun.example.org, port: 3478, transport: udp}]
 		}
 		b, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if err != nil || resp.StatusCode != 200 || string(b) != "hello" || key == keyHTTPS && resp.ProtoMajor != 2 {
+		if err != nil || resp.StatusCode != http.StatusOK || string(b) != "hello" || key == keyHTTPS && resp.ProtoMajor != 2 {
 			t.Errorf("%s: %s %d %q, %v", key, resp.Proto, resp.StatusCode, b, err)
 		}
 		tr.CloseIdleConnections()

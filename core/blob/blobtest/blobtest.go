@@ -158,7 +158,7 @@ func seek(t *testing.T, s blob.Store) {
 			t.Errorf("10 bytes from %d: %v, %v", at, got, err)
 		}
 		if len(want) == 0 {
-			if n, err := f.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			if n, err := f.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 				t.Errorf("read at the end: %d, %v", n, err)
 			}
 		}

@@ -69,7 +69,7 @@ func (o *object) Read(p []byte) (int, error) {
 			continue
 		}
 		o.end()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // at the end of the object, nothing is read any more
 		}
 		if o.breaks++; o.breaks >= maxBreaks || o.ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package upload
 
 import (
-	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -155,14 +154,4 @@ func (u *upstream) Read(p []byte) (int, error) {
 	}
 	_ = u.c.SetReadDeadline(next) // not every ResponseWriter of a test can
 	return u.r.Read(p)
-}
-
-// wait returns the outcome of a unit, or of ctx.
-func wait(ctx context.Context, done <-chan error) error {
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -230,7 +230,7 @@ func TestAttackRow33Content(t *testing.T) {
 		}
 		b, _ := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode == 200 || bytes.Contains(b, []byte("secret")) {
+		if resp.StatusCode == http.StatusOK || bytes.Contains(b, []byte("secret")) {
 			t.Errorf("%q is served: %d %s", path, resp.StatusCode, b)
 		}
 	}
