@@ -7,6 +7,7 @@ func Specs() []module.Spec {
 	return []module.Spec{
 		{ID: "RFC 6120", Version: "2011-03", Status: "complete", Note: "client streams"},
 		{ID: "RFC 6121", Version: "2011-03", Status: "complete", Note: "§8: the server's rules for stanzas"},
+		{ID: "RFC 7395", Version: "2014-10", Status: "complete", Note: "WebSocket; where it is, by XEP-0156"},
 		{ID: "RFC 7622", Version: "2015-09", Status: "complete", Note: "addresses; those of older servers are understood"},
 		{ID: "RFC 5802", Version: "2010-07", Status: "complete", Note: "SCRAM-SHA-1 and -PLUS"},
 		{ID: "RFC 7677", Version: "2015-11", Status: "complete", Note: "SCRAM-SHA-256 and -PLUS"},

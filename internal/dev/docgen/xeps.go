@@ -128,6 +128,7 @@ var rfcs = map[string]string{
 	"RFC 5802": "Salted Challenge Response Authentication Mechanism (SCRAM)",
 	"RFC 6120": "XMPP: Core",
 	"RFC 6121": "XMPP: Instant Messaging and Presence",
+	"RFC 7395": "An XMPP Subprotocol for WebSocket",
 	"RFC 7622": "XMPP: Address Format",
 	"RFC 7677": "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS",
 	"RFC 9266": "Channel Bindings for TLS 1.3",
