@@ -2,7 +2,7 @@
 # What `make interop` runs, as root on Debian 12: installs real peers, proves each of them by itself, and
 # runs Viaduct against them. Every step runs; a summary follows; the exit status is 1 if one failed.
 #
-# Variables: PEERS_DIR (~/.cache/viaduct-peers), GO, TESTFLAGS,
+# Variables: PEERS_DIR (~/.cache/viaduct-peers)
 #   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slixmpp prosody ejabberd aioxmpp converse.
 #                  For people only: what is left out is not proven, and the summary says so.
 #   INTEROP_SEED   the seed of bridge_kill.py; printed by every run
@@ -13,7 +13,6 @@ peers="$here/../peers"
 bench="$here/../bench"
 cd "$root"
 
-GO="${GO:-go}"
 export PEERS_DIR="${PEERS_DIR:-$HOME/.cache/viaduct-peers}"
 export INTEROP_SKIP="${INTEROP_SKIP:-}"
 INTEROP_SEED="${INTEROP_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
@@ -124,14 +123,6 @@ newcomer() {
   "$here/newcomer.sh"
 }
 
-go_tests() {
-  local packages
-  packages="$("$GO" list ./internal/dev/interop/... 2>/dev/null)"
-  [ -n "$packages" ] || { echo 'no test talks to the peers yet'; return 0; }
-  # shellcheck disable=SC2086 # TESTFLAGS and the packages are lists
-  VIADUCT_INTEROP=1 VIADUCT_BIN_DIR="$root/bin" "$GO" test -count=1 -p 1 -timeout 45m -v ${TESTFLAGS:-} $packages
-}
-
 step debian 'packages' "$here/../apt.sh" curl openssl util-linux python3 python3-venv strace \
   prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3 python3-aioxmpp python3-aiohttp python3-slixmpp profanity
 step dendrite 'install' "$peers/dendrite/setup.sh"
@@ -154,7 +145,6 @@ done
 for kind in dendrite synapse; do
   step "$kind" "nothing lost or doubled under SIGKILL (seed $INTEROP_SEED)" bridge kill "$kind" --seed "$INTEROP_SEED"
 done
-step viaduct 'tests against the peers' go_tests
 
 printf '\n=== interop\n'
 printf '%s\n' "${summary[@]}"
