@@ -8,6 +8,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
 )
 
 // XEP-0502 §4, §5.
@@ -107,6 +108,29 @@ func TestSlowMode(t *testing.T) {
 	}
 	if strings.Contains(w.logs.String(), "level=ERROR") {
 		t.Error(w.logs.String())
+	}
+}
+
+// Whoever gives all her messages the same id waits all the same, and so does who repeats what is not stored, which is shown each time.
+func TestSlowModeSameID(t *testing.T) {
+	const bob = "bob@example.org/phone"
+	w := newWorld(t, Options{})
+	w.open("alice@example.org/desk", "Alice", coven, "muc#roomconfig_slow_mode_duration", "20")
+	w.join(bob, coven, "Bob")
+	for _, c := range []struct{ name, first, second string }{
+		{"another text", "<body>one</body>", "<body>two</body>"},
+		{"not stored", "<body>three</body><no-store xmlns='urn:xmpp:hints'/>", "<body>three</body><no-store xmlns='urn:xmpp:hints'/>"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.clock.advance(time.Minute)
+			w.forgetAll()
+			w.do(bob, "<message to='"+coven+"' type='groupchat' id='same'>"+c.first+"</message>")
+			w.do(bob, "<message to='"+coven+"' type='groupchat' id='same'>"+c.second+"</message>")
+			got := w.take(bob)
+			if len(got) != 2 || got[0].ErrorFrom() != nil || got[1].ErrorFrom() == nil || got[1].ErrorFrom().Condition != stanza.PolicyViolation {
+				t.Errorf("Bob is told %v", got)
+			}
+		})
 	}
 }
 

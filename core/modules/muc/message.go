@@ -95,17 +95,22 @@ func (a *actor) keep(m *event.RoomMessage, peer string) {
 
 // dedupe makes the unit fail if the sender repeats a message: same id and same body within a day.
 func (a *actor) dedupe(in *inbound, rec *event.MessageRecord, o *room.Occupant) {
-	id := stanzaid.Origin(in.st.Payload)
-	if id == "" {
-		id = in.st.ID
-	}
-	if id == "" {
+	if stanzaid.Origin(in.st.Payload) == "" && in.st.ID == "" {
 		return
 	}
-	sum := sha256.Sum256([]byte(id + "\x00" + in.st.Body()))
+	sum := repetition(in.st)
 	d := storage.Dedupe{Scope: a.jid.String() + "\x00" + o.Bare.String(), ID: int64(rec.ID), At: a.m.d.Clock.Now()}
 	copy(d.Key[:], sum[:])
 	rec.Unit.Lead(d)
+}
+
+// repetition is what a message and its repetition have in common: the sender's id and the body.
+func repetition(st *stanza.Stanza) [sha256.Size]byte {
+	id := stanzaid.Origin(st.Payload)
+	if id == "" {
+		id = st.ID
+	}
+	return sha256.Sum256([]byte(id + "\x00" + st.Body()))
 }
 
 // unsaid tells the sender that her message was not stored; a repetition is nothing to tell: it is there.

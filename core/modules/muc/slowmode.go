@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
+	"github.com/viaduct-xmpp/viaduct/core/payload/hints"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 )
 
@@ -18,7 +20,7 @@ func slowModeFeature(d *dispatch) {
 	d.guards = append(d.guards, (*actor).checkPace)
 	d.records = append(d.records, func(a *actor, m *event.RoomMessage) {
 		if a.paced(m) {
-			a.extra.pace.note(m.Occupant.Real.Bare(), lastWord{at: a.m.d.Clock.Now(), id: m.Stanza.ID}, a.slowMode())
+			a.extra.pace.note(m.Occupant.Real.Bare(), lastWord{at: a.m.d.Clock.Now(), sum: repetition(m.Stanza)}, a.slowMode())
 		}
 	})
 	d.info = append(d.info, func(a *actor, _ jid.JID, f *form.Form) []string {
@@ -32,8 +34,8 @@ func slowModeFeature(d *dispatch) {
 
 // lastWord is when somebody has said something, and which message it was.
 type lastWord struct {
-	at time.Time
-	id string
+	at  time.Time
+	sum [sha256.Size]byte
 }
 
 // pace remembers by bare JID, so that all sessions and nicks of a person wait together (XEP-0500 §9). Who has waited long enough is forgotten
@@ -65,13 +67,14 @@ func (a *actor) paced(m *event.RoomMessage) bool {
 	return a.room.Config.SlowMode > 0 && m.Stanza.Payload.Has(ns.Client, "body") && a.room.Affiliation(m.Occupant.Real) < room.Admin
 }
 
-// checkPace: XEP-0500 §6. A repetition of the last message passes: that it is one is found out when it is stored.
+// checkPace: XEP-0500 §6. A repetition of the last message passes: that it is one is found out when it is stored. One that is not stored is shown again,
+// so it waits.
 func (a *actor) checkPace(m *event.RoomMessage) error {
 	if !a.paced(m) {
 		return nil
 	}
 	l, ok := a.extra.pace.last[m.Occupant.Real.Bare()]
-	if !ok || l.id == m.Stanza.ID {
+	if !ok || l.sum == repetition(m.Stanza) && !a.m.o.NoArchive && hints.Payload(m.Stanza.Payload).Archive() {
 		return nil
 	}
 	left := a.slowMode() - a.m.d.Clock.Now().Sub(l.at)
