@@ -37,7 +37,8 @@ func (m *Module) ArchiveAccess(ctx context.Context, at, asker jid.JID) (real boo
 	return got.real, got.ids, nil
 }
 
-// mayRead: whoever may enter now may read (XEP-0313 §5.1.3), and who is shown real addresses in the room finds them in its archive.
+// mayRead: whoever may enter now may read (XEP-0313 §5.1.3) if the room says that it is logged, admins and owners in any case. Who is shown real
+// addresses in the room finds them in its archive.
 func (a *actor) mayRead(asker jid.JID) (real bool, err error) {
 	c, af, here := a.room.Config, a.room.Affiliation(asker), a.room.ByBare(asker.Bare())
 	switch {
@@ -45,6 +46,8 @@ func (a *actor) mayRead(asker jid.JID) (real bool, err error) {
 		return false, stanza.NewError(stanza.Forbidden, "you are banned from this room")
 	case c.Locked && af != room.Owner:
 		return false, stanza.NewError(stanza.ItemNotFound, "there is no such room")
+	case !c.Logging && af < room.Admin: // XEP-0045 §10.2.1: status 171 has promised it
+		return false, stanza.NewError(stanza.Forbidden, "what is said in this room is shown to nobody afterwards")
 	case c.MembersOnly && af < room.Member:
 		return false, stanza.NewError(stanza.Forbidden, "only members may read what is kept of this room")
 	case c.Password != "" && af != room.Owner && len(here) == 0:
