@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
@@ -12,8 +13,9 @@ import (
 )
 
 const (
-	// maxAsked bounds how many questions for words wait at once.
-	maxAsked = 64
+	// maxAsked bounds how many questions for words wait at once, maxAskedEach those of one person: she does not keep all others from asking.
+	maxAsked     = 64
+	maxAskedEach = 8
 	// slicesBefore is how far the index is brought up to date before a question is answered: about 2,000 messages.
 	slicesBefore = 10
 	// indexEvery is how often new messages are indexed when nobody asks. If there are none, that is two look-ups.
@@ -22,19 +24,51 @@ const (
 
 // find answers a question for words: once the index is up to date, or nearly so. The answer is sent later.
 func (m *Module) find(req *module.Request, src *source, q *question) error {
-	if m.asked.Add(1) > maxAsked {
-		m.asked.Add(-1)
+	who := req.IQ.From.Bare().Clone()
+	if !m.asked.enter(who) {
 		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "Too many searches are waiting; try again later."}
 	}
 	req.Defer()
 	m.d.Journal.Submit(req.Unit)
 	m.d.Journal.Background(&updating{Indexing: storage.NewIndexing(m.finder, slicesBefore), done: func(behind bool) {
 		m.finding.Post(func() {
-			defer m.asked.Add(-1)
+			defer m.asked.leave(who)
 			m.found(req, src, q, behind)
 		})
 	}})
 	return nil
+}
+
+// askers counts the questions for words that wait, by who asks.
+type askers struct {
+	mu  sync.Mutex
+	by  map[jid.JID]int
+	all int
+}
+
+// enter counts a question; false: there are too many.
+func (a *askers) enter(who jid.JID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all >= maxAsked || a.by[who] >= maxAskedEach {
+		return false
+	}
+	if a.by == nil {
+		a.by = map[jid.JID]int{}
+	}
+	a.by[who]++
+	a.all++
+	return true
+}
+
+// leave is enter's end.
+func (a *askers) leave(who jid.JID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all--
+	if a.by[who]--; a.by[who] == 0 {
+		delete(a.by, who)
+	}
 }
 
 // found reads and sends the answer. The time of a search is bounded, whatever is looked for.

@@ -3,7 +3,6 @@ package mam
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
@@ -45,7 +44,7 @@ type Module struct {
 
 	finder  storage.Searcher // nil: words are not looked for
 	finding *journal.Queue
-	asked   atomic.Int32 // questions for words that wait
+	asked   askers // questions for words that wait
 	follow  follower
 }
 

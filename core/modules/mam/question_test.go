@@ -1,10 +1,12 @@
 package mam
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
@@ -58,5 +60,36 @@ func TestBounds(t *testing.T) {
 	q.after, q.before, q.page.Max, q.page.Backward = 0, 50, -1, true
 	if got, want := q.bounds(), (storage.Range{After: 10, Before: 50, Peer: "p", Limit: maxPage, Backward: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// One person does not keep all others from looking for words, and all together do not ask without end.
+func TestAskers(t *testing.T) {
+	var a askers
+	who := func(i int) jid.JID { return jid.MustParse(fmt.Sprintf("u%d@example.org", i)) }
+	for i := range maxAskedEach + 1 {
+		if got := a.enter(who(0)); got != (i < maxAskedEach) {
+			t.Fatalf("question %d of one person: %t", i, got)
+		}
+	}
+	n := maxAskedEach
+	for i := 1; a.enter(who(i)); i++ {
+		n++
+	}
+	if n != maxAsked {
+		t.Errorf("%d wait, not %d", n, maxAsked)
+	}
+	for range maxAskedEach {
+		a.leave(who(0))
+	}
+	if !a.enter(who(0)) {
+		t.Error("who has her answers may not ask again")
+	}
+	a.leave(who(0))
+	for i := 1; i <= maxAsked-maxAskedEach; i++ {
+		a.leave(who(i))
+	}
+	if len(a.by) > 0 || a.all != 0 {
+		t.Errorf("%d askers and %d questions are left", len(a.by), a.all)
 	}
 }
