@@ -2,6 +2,7 @@ package turn
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -20,23 +21,34 @@ const (
 // it would leave one open whose handshake fails.
 type gate struct {
 	net.Listener
-	cfg   *tls.Config
-	mu    sync.Mutex
-	perIP map[string]int
-	total int
+	cfg    *tls.Config
+	closed chan struct{}
+	shut   func() // closes closed
+	mu     sync.Mutex
+	perIP  map[string]int
+	total  int
 }
 
 func newGate(l net.Listener, cfg *tls.Config) *gate {
-	return &gate{Listener: l, cfg: cfg, perIP: map[string]int{}}
+	closed := make(chan struct{})
+	return &gate{Listener: l, cfg: cfg, closed: closed, shut: sync.OnceFunc(func() { close(closed) }), perIP: map[string]int{}}
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. A lack of file descriptors and the like passes: it waits and tries again, for pion would accept nobody any more.
 func (g *gate) Accept() (net.Conn, error) {
+	var wait time.Duration
 	for {
 		c, err := g.Listener.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
+		if err != nil {
+			if wait = min(max(2*wait, 5*time.Millisecond), time.Second); !g.rest(wait) {
+				return nil, net.ErrClosed
+			}
+			continue
+		}
+		wait = 0
 		ip, _, err := net.SplitHostPort(c.RemoteAddr().String())
 		if err != nil || !g.enter(ip) {
 			_ = c.Close() // it is refused
@@ -47,6 +59,24 @@ func (g *gate) Accept() (net.Conn, error) {
 		}
 		return &gated{Conn: c, wait: first, leave: sync.OnceFunc(func() { g.leave(ip) })}, nil
 	}
+}
+
+// rest waits; false when the gate is closed meanwhile.
+func (g *gate) rest(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-g.closed:
+		return false
+	}
+}
+
+// Close implements net.Listener.
+func (g *gate) Close() error {
+	g.shut()
+	return g.Listener.Close()
 }
 
 func (g *gate) enter(ip string) bool {

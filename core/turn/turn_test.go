@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/logging"
@@ -368,6 +370,67 @@ func TestGate(t *testing.T) {
 		t.Error("its place is not free")
 	}
 }
+
+// flaky is a listener that runs out of file descriptors for a while.
+type flaky struct {
+	errs  chan error
+	conns chan net.Conn
+	end   chan struct{}
+}
+
+func (f *flaky) Accept() (net.Conn, error) {
+	select {
+	case err := <-f.errs: // these first
+		return nil, err
+	default:
+	}
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.end:
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *flaky) Close() error   { close(f.end); return nil }
+func (f *flaky) Addr() net.Addr { return &net.TCPAddr{} }
+
+// A lack of file descriptors does not end the listener, and its end is not waited for.
+func TestGateGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{errs: make(chan error, 3), conns: make(chan net.Conn), end: make(chan struct{})}
+		g := newGate(f, nil)
+		for range 3 {
+			f.errs <- syscall.EMFILE
+		}
+		ours, theirs := net.Pipe()
+		defer theirs.Close() //nolint:errcheck // a test
+		go func() { f.conns <- addressed{ours} }()
+		c, err := g.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+		f.errs <- syscall.EMFILE
+		ended := make(chan error)
+		go func() {
+			_, err := g.Accept()
+			ended <- err
+		}()
+		synctest.Wait() // it rests
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the end is %v", err)
+		}
+	})
+}
+
+// addressed is a connection from somewhere.
+type addressed struct{ net.Conn }
+
+func (addressed) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 4000} }
 
 func TestOptions(t *testing.T) {
 	for name, o := range map[string]Options{
