@@ -30,8 +30,8 @@ type Options struct {
 	Log    *slog.Logger // nil: discarded
 }
 
-// Handler returns the handler of [Path]. A request that came without TLS is taken for one that a proxy on this machine passes on: a
-// listener without TLS is for that only.
+// Handler returns the handler of [Path]. A request that came without TLS is taken for one that a proxy passes on if it comes from this machine or a
+// private network, and refused otherwise: a password would go over the Internet in the clear.
 func Handler(o Options) http.Handler {
 	if o.Limits.MaxBytes == 0 {
 		o.Limits = xmlstream.C2S
@@ -45,6 +45,10 @@ func Handler(o Options) http.Handler {
 func (o *Options) upgrade(w http.ResponseWriter, r *http.Request) {
 	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 		http.Error(w, "This address is for XMPP clients that speak WebSocket (RFC 7395).", http.StatusUpgradeRequired)
+		return
+	}
+	if r.TLS == nil && !near(r.RemoteAddr) {
+		http.Error(w, "Without TLS this address is for a proxy; use https.", http.StatusForbidden)
 		return
 	}
 	if !slices.Contains(offered(r.Header), protocol) {
@@ -66,6 +70,16 @@ func (o *Options) upgrade(w http.ResponseWriter, r *http.Request) {
 	}
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	o.Carry(newConn(c, local, remote(r), o.Limits), carried, o.Serve)
+}
+
+// shared is what providers and overlay networks use as private addresses (RFC 6598).
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// near tells whether an address is of this machine or a private network, where a proxy may be.
+func near(remote string) bool {
+	from, err := netip.ParseAddrPort(remote)
+	a := from.Addr().Unmap()
+	return err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a))
 }
 
 func offered(h http.Header) []string {

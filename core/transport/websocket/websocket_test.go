@@ -306,6 +306,35 @@ func TestRemote(t *testing.T) {
 	}
 }
 
+// TestNoTLS: without TLS only a proxy is served, which is near.
+func TestNoTLS(t *testing.T) {
+	for from, want := range map[string]int{
+		"203.0.113.7:4000":          http.StatusForbidden,
+		"[2001:db8::7]:4000":        http.StatusForbidden,
+		"[::ffff:203.0.113.7]:4000": http.StatusForbidden,
+		"nobody":                    http.StatusForbidden,
+		// These go on to the next check, of the subprotocol.
+		"127.0.0.1:4000":         http.StatusBadRequest,
+		"[::1]:4000":             http.StatusBadRequest,
+		"[::ffff:10.1.2.3]:4000": http.StatusBadRequest,
+		"172.17.0.1:4000":        http.StatusBadRequest,
+		"100.64.0.1:4000":        http.StatusBadRequest,
+		"[fd00::1]:4000":         http.StatusBadRequest,
+	} {
+		t.Run(from, func(t *testing.T) {
+			req := httptest.NewRequest(http.MethodGet, Path, nil)
+			req.RemoteAddr = from
+			req.Header.Set("Upgrade", "websocket")
+			req.Header.Set("X-Forwarded-For", "127.0.0.1")
+			w := httptest.NewRecorder()
+			Handler(Options{}).ServeHTTP(w, req)
+			if w.Code != want {
+				t.Errorf("%d, not %d", w.Code, want)
+			}
+		})
+	}
+}
+
 // TestDeadline: a reader whose time is up ends, and the connection with it.
 func TestDeadline(t *testing.T) {
 	r, _ := newRig(t, false)
