@@ -102,6 +102,7 @@ func readItems(items []*xmlstream.Node) []*bookmark {
 
 // readStorage reads a list of XEP-0048: the rooms, and everything else that is in it (bookmarks of web pages).
 func readStorage(storage *xmlstream.Node) (list []*bookmark, rest []*xmlstream.Node) {
+	at := map[string]int{}
 	for c := range storage.Elements() {
 		room := ""
 		if c.Name.Space == ns.BookmarksStorage && c.Name.Local == "conference" {
@@ -112,10 +113,11 @@ func readStorage(storage *xmlstream.Node) (list []*bookmark, rest []*xmlstream.N
 			continue
 		}
 		b := readConference(room, c)
-		if i := slices.IndexFunc(list, func(o *bookmark) bool { return o.room == room }); i >= 0 {
+		if i, twice := at[room]; twice {
 			list[i] = b // one room, one bookmark
 			continue
 		}
+		at[room] = len(list)
 		list = append(list, b)
 	}
 	return list, rest
@@ -139,16 +141,24 @@ type difference struct {
 	retract []string
 }
 
-// diff compares the bookmarks that there are with those that a client of XEP-0048 wants. Unchanged ones are left alone (XEP-0402 §4.3.2).
+// diff compares the bookmarks that there are with those that a client of XEP-0048 wants. Unchanged ones are left alone (XEP-0402 §4.3.2). There may be
+// thousands, and others wait: each is looked at once.
 func diff(have, want []*bookmark) difference {
 	var d difference
+	had, wanted := make(map[string]*bookmark, len(have)), make(map[string]bool, len(want))
+	rooms := make([]string, len(have))
+	for i, h := range have {
+		if rooms[i] = roomOf(h.room); had[rooms[i]] == nil {
+			had[rooms[i]] = h
+		}
+	}
 	for _, w := range want {
-		i := slices.IndexFunc(have, func(h *bookmark) bool { return roomOf(h.room) == w.room })
-		if i < 0 {
+		wanted[w.room] = true
+		h := had[w.room]
+		if h == nil {
 			d.publish = append(d.publish, w.item())
 			continue
 		}
-		h := have[i]
 		next := *w
 		next.room = h.room // the id as it was given
 		if len(next.extensions) == 0 {
@@ -158,8 +168,8 @@ func diff(have, want []*bookmark) difference {
 			d.publish = append(d.publish, next.item())
 		}
 	}
-	for _, h := range have {
-		if !slices.ContainsFunc(want, func(w *bookmark) bool { return w.room == roomOf(h.room) }) {
+	for i, h := range have {
+		if !wanted[rooms[i]] {
 			d.retract = append(d.retract, h.room)
 		}
 	}

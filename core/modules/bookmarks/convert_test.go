@@ -1,6 +1,7 @@
 package bookmarks
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -63,6 +64,25 @@ func TestDiff(t *testing.T) {
 				t.Errorf("retracts %q, want %q", r, c.retract)
 			}
 		})
+	}
+}
+
+// Twice as many bookmarks are twice the work: all accounts share a queue.
+func TestDiffIsLinear(t *testing.T) {
+	work := func(n int) float64 {
+		var have, want []*bookmark
+		for i := range n {
+			have = append(have, &bookmark{room: fmt.Sprintf("Room%d@c.x", i)})
+			want = append(want, &bookmark{room: fmt.Sprintf("room%d@c.x", n-1-i)})
+		}
+		return testing.AllocsPerRun(3, func() {
+			if d := diff(have, want); len(d.publish)+len(d.retract) != 0 {
+				t.Fatal("there is a difference")
+			}
+		})
+	}
+	if once, twice := work(200), work(400); twice > 2.5*once {
+		t.Errorf("%v allocations for 200 bookmarks, %v for 400", once, twice)
 	}
 }
 
