@@ -29,7 +29,8 @@ type Sessions interface {
 // PutSession inserts or replaces a row.
 type PutSession struct{ Session Session }
 
-// SessionIn sets HIn of an existing row. It rides in the unit of the stanza it counts; in one group only the last per session is written.
+// SessionIn sets HIn of an existing row, but never back: a stanza whose unit is submitted late (by a room) rides with the count of its beginning, and the
+// client may have been told a later one meanwhile. Later is meant across the wrap at 2^32. In one group only the last per session is written.
 type SessionIn struct {
 	ID string
 	H  uint32

@@ -23,6 +23,9 @@ func putSession(b *batch, op storage.PutSession) error {
 
 // sessionIn and sessionOut gather: of each session only the last of a group is written.
 func sessionIn(b *batch, op storage.SessionIn) error {
+	if h, ok := b.sessionIn[op.ID]; ok && int32(op.H-h) < 0 {
+		return nil
+	}
 	b.sessionIn[op.ID] = op.H
 	return nil
 }
@@ -36,7 +39,8 @@ func sessionOut(b *batch, op storage.SessionOut) error {
 // flushSessions writes the gathered counters; acknowledged references have been written before.
 func (b *batch) flushSessions() error {
 	for _, id := range sorted(b.sessionIn) {
-		if _, err := b.c.exec(`UPDATE session SET h_in = ? WHERE id = ?`, int64(b.sessionIn[id]), id); err != nil {
+		h := int64(b.sessionIn[id])
+		if _, err := b.c.exec(`UPDATE session SET h_in = ? WHERE id = ? AND ((? - h_in) & 4294967295) < 2147483648`, h, id, h); err != nil {
 			return err
 		}
 	}

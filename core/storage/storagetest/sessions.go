@@ -84,3 +84,39 @@ func testSessionCounters(_ *testing.T, s *suite) {
 		s.is(id, err, storage.ErrNotFound)
 	}
 }
+
+// testSessionNeverBack: a count that comes late does not take back what the client was told, in the same group or in a later one.
+func testSessionNeverBack(_ *testing.T, s *suite) {
+	for _, c := range []struct {
+		name   string
+		row    uint32
+		counts []uint32
+		want   uint32
+	}{
+		{"in order", 1, []uint32{2, 3}, 3},
+		{"behind the row", 5, []uint32{4}, 5},
+		{"behind another", 1, []uint32{7, 6}, 7},
+		{"across the wrap", 4294967294, []uint32{4294967295, 1}, 1},
+		{"back across the wrap", 4294967294, []uint32{1, 4294967295}, 1},
+		{"behind a row that has wrapped", 2, []uint32{4294967295}, 2},
+	} {
+		for _, together := range []bool{true, false} {
+			s.put(storage.PutSession{Session: storage.Session{ID: "n", JID: "bob@example.org/n", HIn: c.row}})
+			var units []*journal.Unit
+			for _, h := range c.counts {
+				units = append(units, unit(storage.SessionIn{ID: "n", H: h}))
+				if !together {
+					s.put(storage.SessionIn{ID: "n", H: h})
+				}
+			}
+			if together {
+				for _, err := range s.Commit(s.ctx, units) {
+					s.ok(err)
+				}
+			}
+			got, err := s.Sessions().Get(s.ctx, "n")
+			s.ok(err)
+			same(s, c.name, got.HIn, c.want)
+		}
+	}
+}

@@ -53,6 +53,7 @@ func Run(t *testing.T, b Backend) {
 		{"last id", testLastID},
 		{"sessions", testSessions},
 		{"session counters in a group", testSessionCounters},
+		{"session counters never go back", testSessionNeverBack},
 		{"rooms", testRooms},
 		{"affiliations", testAffiliations},
 		{"table", testTable},
