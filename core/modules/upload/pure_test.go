@@ -2,6 +2,7 @@ package upload
 
 import (
 	"crypto/rand"
+	"errors"
 	"mime"
 	"net/url"
 	"strings"
@@ -151,5 +152,37 @@ func TestMediaTypes(t *testing.T) {
 		if !strings.HasPrefix(disposition(typ, "x"), "attachment") {
 			t.Errorf("%s is shown", typ)
 		}
+	}
+}
+
+// Who sends many files slowly has a bounded part of the places; what a bridge stores is not bounded by it.
+func TestPutsOfOnePerson(t *testing.T) {
+	q := quota{accounts: map[string]*account{}, open: map[*account]bool{}}
+	for _, who := range []string{"alice@example.org", "bob@example.org"} {
+		q.accounts[who] = &account{usage: usage{Hours: map[int64]int64{}}, slots: map[string]*reservation{}}
+	}
+	now := time.Unix(1_800_000_000, 0)
+	put := func(who, id string, exempt bool) error {
+		_, err := q.begin(t.Context(), slot{ID: id, User: who, Size: 1, Until: now.Unix() + 300}, exempt, now)
+		return err
+	}
+	for i := range maxPuts {
+		if err := put("alice@example.org", strings.Repeat("a", i+1), false); err != nil {
+			t.Fatalf("upload %d: %v", i+1, err)
+		}
+	}
+	var over *overQuota
+	if err := put("alice@example.org", "b", false); !errors.As(err, &over) || !over.busy {
+		t.Errorf("one more: %v", err)
+	}
+	for who, exempt := range map[string]bool{"bob@example.org": false, "alice@example.org": true} {
+		if err := put(who, "c", exempt); err != nil {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+	q.giveBack(slot{ID: "a", User: "alice@example.org"})
+	q.giveBack(slot{ID: "c", User: "alice@example.org"})
+	if err := put("alice@example.org", "b", false); err != nil {
+		t.Errorf("after one has ended: %v", err)
 	}
 }

@@ -122,7 +122,11 @@ func (m *Module) keep(ctx context.Context, sl slot, body io.Reader, exempt bool)
 	if err != nil {
 		var over *overQuota
 		if errors.As(err, &over) {
-			return &refused{status: http.StatusInsufficientStorage, text: over.text, later: true, cause: err}
+			no := &refused{status: http.StatusInsufficientStorage, text: over.text, later: true, cause: err}
+			if over.busy {
+				no.status = http.StatusServiceUnavailable
+			}
+			return no
 		}
 		return err
 	}

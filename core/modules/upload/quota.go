@@ -14,6 +14,8 @@ import (
 const (
 	// maxSlots is how many slots of one person may be open at once.
 	maxSlots = 50
+	// maxPuts is how many uploads of one person may be under way at once: a few who send slowly do not keep everybody else from uploading.
+	maxPuts = 20
 	// forgetAfter is how long the counters of somebody who does nothing stay in memory.
 	forgetAfter = time.Hour
 	// dayHours is how many hours a day has that began somewhere within the first.
@@ -80,6 +82,16 @@ func (a *account) reserved(now time.Time) (bytes, profile int64) {
 		}
 	}
 	return bytes, profile
+}
+
+// putting counts the slots that are being used.
+func (a *account) putting() (n int) {
+	for _, r := range a.slots {
+		if r.putting {
+			n++
+		}
+	}
+	return n
 }
 
 // quota keeps the counters: in memory while somebody uses them, and as rows that the units write which change them. All units go down one lane and are
@@ -184,6 +196,8 @@ type overQuota struct {
 	own bool
 	// never: the file is larger than the quota itself.
 	never int64
+	// busy: it is not about bytes.
+	busy bool
 }
 
 func (e *overQuota) Error() string { return "upload: " + e.text }
@@ -253,6 +267,8 @@ func (q *quota) begin(ctx context.Context, sl slot, exempt bool, now time.Time) 
 		switch {
 		case r != nil && r.putting:
 			return nil
+		case !exempt && a.putting() >= maxPuts:
+			return &overQuota{text: "Too many of your uploads are under way.", busy: true}
 		case r == nil && exempt:
 			if q.o.TotalBytes > 0 && q.total.Bytes+max(sl.Size, 0) > q.o.TotalBytes {
 				return &overQuota{text: "The server has no room for more files now."}
