@@ -95,12 +95,15 @@ type actor struct {
 }
 
 var verbs = map[string]func(p *play, a *actor, arg string) error{
-	"is":         func(p *play, a *actor, arg string) error { return p.become(a, arg) },
-	"friends":    (*play).friends,
-	"connect":    func(p *play, a *actor, _ string) error { p.connect(a, false); return nil },
-	"connect-sm": func(p *play, a *actor, _ string) error { p.connect(a, true); return nil },
-	"online":     func(p *play, a *actor, _ string) error { p.connect(a, false); return p.online(a) },
-	"online-sm":  func(p *play, a *actor, _ string) error { p.connect(a, true); return p.online(a) },
+	"is":             func(p *play, a *actor, arg string) error { return p.become(a, arg) },
+	"friends":        (*play).friends,
+	"connect":        func(p *play, a *actor, _ string) error { p.connect(a, false); return nil },
+	"connect-sm":     func(p *play, a *actor, _ string) error { p.connect(a, true); return nil },
+	"connect-stream": (*play).stream,
+	"connect-clear":  (*play).clear,
+	"offered":        (*play).offered,
+	"online":         func(p *play, a *actor, _ string) error { p.connect(a, false); return p.online(a) },
+	"online-sm":      func(p *play, a *actor, _ string) error { p.connect(a, true); return p.online(a) },
 	"online-silent": func(p *play, a *actor, _ string) error {
 		p.connect(a, true)
 		a.client.HoldAcks()

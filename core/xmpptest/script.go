@@ -13,12 +13,14 @@ import (
 //	account carol                  carol has an account
 //	alice is alice@example.org/phone   whom the actor alice is; otherwise alice@DOMAIN/alice
 //	alice and bob are friends      each is subscribed to the other's presence; before they connect
+//	alice opens a stream [in the clear]   connects and does not log in; what follows is up to the scenario. Otherwise it is encrypted
 //	alice connects [with sm]       logs in and binds a resource
 //	alice comes online [with sm [and acknowledges nothing]]   connects, asks for the roster and becomes available
 //	alice sends: XML
 //	alice receives: XML            the next element; see Vars and match for the patterns
 //	alice receives in any order: XML XML …
 //	alice receives nothing         nothing has come, and nothing is on its way
+//	alice is offered: XML          the features of the stream that was opened last; behind a login, those that follow it
 //	alice is disconnected          the server has ended the stream; nothing else has come
 //	alice disconnects              ends the stream in good order
 //	alice drops                    loses the connection
@@ -47,6 +49,8 @@ var phrases = []struct {
 	{"comes online with sm and acknowledges nothing", "online-silent", false},
 	{"comes online with sm", "online-sm", false},
 	{"comes online", "online", false},
+	{"opens a stream in the clear", "connect-clear", false},
+	{"opens a stream", "connect-stream", false},
 	{"connects with sm", "connect-sm", false},
 	{"connects", "connect", false},
 	{"sends:", "send", true},
@@ -54,6 +58,7 @@ var phrases = []struct {
 	{"receives:", "receive", true},
 	{"receives nothing", "nothing", false},
 	{"is disconnected", "gone", false},
+	{"is offered:", "offered", true},
 	{"is ", "is", true},
 	{"disconnects", "disconnect", false},
 	{"drops", "drop", false},
