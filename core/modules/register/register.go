@@ -105,8 +105,11 @@ func (m *Module) features(_ context.Context, f *event.StreamFeatures) error {
 // preAuth: XEP-0077 §3.1.
 func (m *Module) preAuth(ctx context.Context, p *event.PreAuthIQ) error {
 	q, ok := p.IQ.Query()
-	if !m.open.Load() || !ok || q.Name().Space != ns.Register || q.Name().Local != "query" || !p.IQ.IsRequest() {
+	if !ok || q.Name().Space != ns.Register || q.Name().Local != "query" || !p.IQ.IsRequest() {
 		return nil
+	}
+	if !m.open.Load() {
+		return stanza.NewError(stanza.ServiceUnavailable, "Accounts are not made in this way here.")
 	}
 	if p.Stream.TLS == nil {
 		p.Reply = p.IQ.ErrorReply(stanza.NewError(stanza.NotAllowed, "Registration needs an encrypted stream."))

@@ -100,8 +100,9 @@ func TestSetOpen(t *testing.T) {
 		t.Errorf("open: %q", got)
 	}
 	m.SetOpen(false)
-	c.Write("<iq type='set' id='1'><query xmlns='jabber:iq:register'>" + account("second", xmpptest.Password) + "</query></iq>")
-	c.Closed()
+	if got := condition(ask(c, "set", account("second", xmpptest.Password))); got != "service-unavailable" {
+		t.Errorf("closed: %q", got)
+	}
 	if ok, err := s.Accounts().Exists(t.Context(), jid.MustParse("second@example.org")); ok || err != nil {
 		t.Errorf("the account was made: %v", err)
 	}
@@ -117,8 +118,9 @@ func TestLimits(t *testing.T) {
 	if f := c.Open("example.org"); f.Child(ns.FeatureRegister, "register") != nil {
 		t.Error("registration is offered")
 	}
-	c.Write("<iq type='set' id='1'><query xmlns='jabber:iq:register'>" + account("new", xmpptest.Password) + "</query></iq>")
-	c.Closed()
+	if got := condition(ask(c, "set", account("new", xmpptest.Password))); got != "service-unavailable" { // XEP-0077 §3.1
+		t.Errorf("closed: %q", got)
+	}
 	if ok, err := s.Accounts().Exists(t.Context(), jid.MustParse("new@example.org")); ok || err != nil {
 		t.Errorf("the account was made: %v", err)
 	}

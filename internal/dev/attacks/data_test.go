@@ -137,8 +137,9 @@ func TestRow36Registration(t *testing.T) {
 	}
 	closed := start(t, off)
 	p := closed.at("before login")
-	p.send("<iq type='set' id='1'>" + form("new", password) + "</iq>")
-	p.End()
+	if n, err := p.Ask("set", "", form("new", password)); err != nil || Condition(n) != "service-unavailable" {
+		t.Errorf("where registration is off: %s, %v", n, err)
+	}
 	if _, _, code := closed.Run(t, "user", "show", "new@v.test"); code == 0 {
 		t.Error("an account was made where registration is off")
 	}
