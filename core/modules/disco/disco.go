@@ -78,7 +78,7 @@ func (m *Module) Register(r *module.Registrar) error {
 	m.d, m.reg = r.Deps, r.Registry()
 	r.Want(&m.subs)
 	r.Feature(module.ScopeAny, ns.DiscoInfo, ns.DiscoItems)
-	r.Feature(module.ScopeServer, ns.Caps)
+	r.Feature(module.ScopeServer, ns.Caps, ns.RSM)
 	r.Identity(module.ScopeServer, module.Identity{Category: "server", Type: "im", Name: m.o.Name})
 	r.Identity(module.ScopeAccount, module.Identity{Category: "account", Type: "registered"})
 	r.Deps.Events.C2S.Features.On(event.Record, "disco", m.streamFeatures)
