@@ -94,7 +94,7 @@ func (p *program) welcome(ctx context.Context, a *appliance.Appliance, o applian
 	var b strings.Builder
 	fmt.Fprintf(&b, "Viaduct serves %s\n", strings.Join(o.Config.Domains, ", "))
 	for _, l := range []struct{ key, what string }{
-		{server.KeyC2S, "clients (STARTTLS)"}, {server.KeyC2SDirect, "clients (TLS)"}, {"listen.admin", "health and metrics"},
+		{server.KeyC2S, "clients (STARTTLS)"}, {server.KeyC2SDirect, "clients (TLS)"}, {"listen.https", "web (TLS)"}, {"listen.admin", "health and metrics"},
 	} {
 		if len(addrs[l.key]) > 0 {
 			fmt.Fprintf(&b, "  %-20s %s\n", l.what, strings.Join(addrs[l.key], ", "))

@@ -117,6 +117,7 @@ type Server struct {
 	Welcome string // what it printed until it was ready
 	C2S     string // addresses
 	C2STLS  string
+	HTTPS   string
 	Admin   string
 	log     lockedBuffer
 	ended   chan struct{}
@@ -126,6 +127,7 @@ var lines = map[string]*regexp.Regexp{
 	"admin": regexp.MustCompile(`health and metrics +(\S+)`),
 	"c2s":   regexp.MustCompile(`clients \(STARTTLS\) +(\S+)`),
 	"tls":   regexp.MustCompile(`clients \(TLS\) +(\S+)`),
+	"https": regexp.MustCompile(`web \(TLS\) +(\S+)`),
 }
 
 // Serve starts the server and returns when it is ready. under is a command that runs it, such as strace with its flags.
@@ -167,7 +169,7 @@ func (s *Site) Serve(t testing.TB, under ...string) *Server {
 		}
 		return ""
 	}
-	r.C2S, r.C2STLS, r.Admin = find("c2s"), find("tls"), find("admin")
+	r.C2S, r.C2STLS, r.HTTPS, r.Admin = find("c2s"), find("tls"), find("https"), find("admin")
 	return r
 }
 
