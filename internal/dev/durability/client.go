@@ -39,12 +39,18 @@ type Client struct {
 	changed chan struct{} // closed and replaced at each change
 	err     error         // why the connection ended
 
+	watch   func(*xmlstream.Node)      // is shown each element, with the lock held
+	answers map[string]*xmlstream.Node // of the requests of Ask; nil until they come
+
 	presenceErrors int // rooms that could not be entered
 
 	SMID string
 }
 
-var errClosed = errors.New("durability: the stream was closed")
+var (
+	errClosed  = errors.New("durability: the stream was closed")
+	errRefused = errors.New("durability: the request was refused")
+)
 
 // Dial connects with direct TLS, logs in, and resumes the session prev if given (the answer must be a failure with h) before it binds and enables stream
 // management. resumed is the h that the server answered, -1 if it gave none.
@@ -54,7 +60,7 @@ func Dial(ctx context.Context, addr, user, domain, password, resource, prev stri
 	if err != nil {
 		return nil, -1, fmt.Errorf("dial: %w", err)
 	}
-	c = &Client{nc: nc, dec: xmlstream.NewDecoder(xmlstream.C2S), refused: map[string]bool{}, results: map[string]string{}, ackedAt: map[string]time.Time{}, changed: make(chan struct{})}
+	c = &Client{nc: nc, dec: xmlstream.NewDecoder(xmlstream.C2S), refused: map[string]bool{}, results: map[string]string{}, ackedAt: map[string]time.Time{}, answers: map[string]*xmlstream.Node{}, changed: make(chan struct{})}
 	if resumed, err = c.login(user, domain, password, resource, prev, prevH); err != nil {
 		_ = nc.Close()
 		return nil, resumed, err
@@ -145,6 +151,9 @@ func (c *Client) read() {
 
 // take handles one element, with the lock held.
 func (c *Client) take(n *xmlstream.Node) {
+	if c.watch != nil {
+		c.watch(n)
+	}
 	switch n.Name.Local {
 	case "a":
 		h, _ := strconv.Atoi(n.Attr("h"))
@@ -165,6 +174,9 @@ func (c *Client) take(n *xmlstream.Node) {
 		c.in++
 		c.results[n.Attr("id")] = n.Attr("type")
 		c.ackedAt[n.Attr("id")] = time.Now()
+		if _, ok := c.answers[n.Attr("id")]; ok {
+			c.answers[n.Attr("id")] = n
+		}
 	case "presence":
 		c.in++
 		if n.Attr("type") == "error" {
@@ -213,6 +225,34 @@ func (c *Client) Wait(ctx context.Context, cond func() bool) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Watch has fn shown each element that comes from now on; nil ends it. The lock of the conditions of Wait is held.
+func (c *Client) Watch(fn func(*xmlstream.Node)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watch = fn
+}
+
+// Ask sends a request with an id and returns its result.
+func (c *Client) Ask(ctx context.Context, id, xml string) (*xmlstream.Node, error) {
+	c.mu.Lock()
+	c.answers[id] = nil
+	c.mu.Unlock()
+	if err := c.Send(xml); err != nil {
+		return nil, err
+	}
+	if err := c.Wait(ctx, func() bool { return c.answers[id] != nil }); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.answers[id]
+	delete(c.answers, id)
+	if n.Attr("type") != "result" {
+		return nil, fmt.Errorf("%w: %s", errRefused, n)
+	}
+	return n, nil
 }
 
 // Ended waits until the connection has ended.

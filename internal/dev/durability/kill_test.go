@@ -52,6 +52,7 @@ type pair struct {
 	n      int
 	writer string
 	reader string
+	room   string // in which the writer speaks; "": with the reader
 
 	next    int      // number of the next new message
 	session []string // what was sent in the last session, in order
@@ -168,12 +169,7 @@ func (r *run) write(p *pair, addr string, progress func()) {
 	if err != nil {
 		return // killed while logging in
 	}
-	if h >= 0 {
-		r.resumed.Add(1)
-		p.settle(r.t, int(h))
-	}
-	again := slices.Concat(p.session[p.settled:], p.rest)
-	p.smid = c.SMID
+	again := r.back(p, c, h)
 	sent := 0
 	defer func() {
 		c.Ended(r.ctx)
@@ -181,6 +177,9 @@ func (r *run) write(p *pair, addr string, progress func()) {
 		maps.Copy(p.refused, c.refused)
 		p.settle(r.t, c.acked)
 	}()
+	if p.enter(r.ctx, c) != nil {
+		return
+	}
 	counted := 0
 	for ; ; sent++ {
 		var b string
@@ -190,7 +189,7 @@ func (r *run) write(p *pair, addr string, progress func()) {
 			b = body(p.writer, p.next)
 			p.next++
 		}
-		xml := fmt.Sprintf("<message to='%s@%s' type='chat' id='%s'><origin-id xmlns='urn:xmpp:sid:0' id='%s'/><body>%s</body></message>", p.reader, domain, b, b, b)
+		xml := p.message(b)
 		if sent%5 == 4 {
 			xml += "<r xmlns='urn:xmpp:sm:3'/>"
 		}
@@ -210,13 +209,36 @@ func (r *run) write(p *pair, addr string, progress func()) {
 	}
 }
 
+// message is the stanza of a body.
+func (p *pair) message(b string) string {
+	to, kind := p.reader+"@"+domain, "chat"
+	if p.room != "" {
+		to, kind = p.room, "groupchat"
+	}
+	return fmt.Sprintf("<message to='%s' type='%s' id='%s'><origin-id xmlns='urn:xmpp:sid:0' id='%s'/><body>%s</body></message>", to, kind, b, b, b)
+}
+
+// back takes down what a new session was told of the last one, and returns what is to be sent again.
+func (r *run) back(p *pair, c *Client, h int64) []string {
+	if h >= 0 {
+		r.resumed.Add(1)
+		p.settle(r.t, int(h))
+	}
+	p.smid = c.SMID
+	return slices.DeleteFunc(slices.Concat(p.session[p.settled:], p.rest), func(b string) bool { return b == "" })
+}
+
 // settle notes that the first h messages of the last session are acknowledged.
 func (p *pair) settle(t *testing.T, h int) {
 	if h < p.settled || h > len(p.session) {
 		t.Errorf("%s: h=%d after %d of %d were acknowledged", p.writer, h, p.settled, len(p.session))
 		return
 	}
-	p.acked = append(p.acked, p.session[p.settled:h]...)
+	for _, b := range p.session[p.settled:h] {
+		if b != "" { // what is no message
+			p.acked = append(p.acked, b)
+		}
+	}
 	p.settled = h
 }
 
@@ -264,27 +286,7 @@ func (r *run) last() {
 		if err := reader.Wait(ctx, func() bool { return reader.in > 0 }); err != nil { // it is there: nothing more is refused
 			r.t.Fatal(err)
 		}
-		c, h, err := Dial(ctx, srv.C2STLS, p.writer, domain, password, "w", p.smid, 0)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		if h >= 0 {
-			p.settle(r.t, int(h))
-		}
-		again := slices.Concat(p.session[p.settled:], p.rest)
-		for _, b := range again {
-			if err := c.Send(fmt.Sprintf("<message to='%s@%s' type='chat' id='%s'><origin-id xmlns='urn:xmpp:sid:0' id='%s'/><body>%s</body></message>", p.reader, domain, b, b, b), b); err != nil {
-				r.t.Fatal(err)
-			}
-		}
-		final := "final-" + p.writer
-		if err := c.Send(fmt.Sprintf("<message to='%s@%s' type='chat'><body>%s</body></message><r xmlns='urn:xmpp:sm:3'/>", p.reader, domain, final), final); err != nil {
-			r.t.Fatal(err)
-		}
-		if err := c.Wait(ctx, func() bool { return c.acked == len(c.sent) }); err != nil {
-			r.t.Fatalf("%s: the rest was not acknowledged: %v", p.writer, err)
-		}
-		p.acked = append(p.acked, again...)
+		c, final := r.rest(ctx, srv, p)
 		maps.Copy(p.refused, c.refused)
 		err = reader.Wait(ctx, func() bool { return slices.ContainsFunc(reader.got, func(g Got) bool { return g.Body == final }) })
 		p.note(reader)
@@ -299,6 +301,32 @@ func (r *run) last() {
 	if code := srv.Stop(r.t); code != 0 {
 		r.t.Errorf("exit status %d\n%s", code, srv.Log())
 	}
+}
+
+// rest has the writer get acknowledged what is not yet, and a last message after it.
+func (r *run) rest(ctx context.Context, srv *programtest.Server, p *pair) (c *Client, final string) {
+	c, h, err := Dial(ctx, srv.C2STLS, p.writer, domain, password, "w", p.smid, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	again := r.back(p, c, h)
+	if err := p.enter(ctx, c); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, b := range again {
+		if err := c.Send(p.message(b), b); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	final = "final-" + p.writer
+	if err := c.Send(p.message(final)+"<r xmlns='urn:xmpp:sm:3'/>", final); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := c.Wait(ctx, func() bool { return c.acked == len(c.sent) }); err != nil {
+		r.t.Fatalf("%s: the rest was not acknowledged: %v", p.writer, err)
+	}
+	p.acked = append(p.acked, again...)
+	return c, final
 }
 
 // judge compares what was promised with what was got.
