@@ -79,6 +79,30 @@ func TestComingAndGoing(t *testing.T) {
 	}
 }
 
+// attacks row 27: who is in the room and enters again gets everything again, which has the same bound.
+func TestEnteringAgain(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.open(alice, "Alice", coven)
+	in := "<presence to='" + coven + "/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+	for range comingRate.Size {
+		w.do(bob, in)
+	}
+	w.forgetAll()
+	w.do(bob, in)
+	if got := w.take(bob); len(got) != 1 || got[0].ErrorFrom() == nil || got[0].ErrorFrom().Condition != stanza.ResourceConstraint {
+		t.Errorf("bob is told %v", got)
+	}
+	if got := w.take(alice); len(got) != 0 {
+		t.Errorf("alice is told %v", got)
+	}
+	w.clock.advance(comingRate.Every)
+	w.forgetAll()
+	w.do(bob, in)
+	if got := w.take(bob); len(got) < 2 || got[0].ErrorFrom() != nil {
+		t.Errorf("later bob is told %v", got)
+	}
+}
+
 func TestNickFlood(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.open(alice, "Alice", coven)

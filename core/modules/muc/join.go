@@ -204,15 +204,23 @@ func (a *actor) entryCodes() []int {
 // countJoin bounds how fast strangers from other servers enter, and how often one person does (attacks: join flood). Those of this server are
 // bounded where they connect; after a restart all of them come at once.
 func (a *actor) countJoin(in *inbound, adm room.Admission) error {
-	most := a.m.o.JoinsPerMinute
-	if most >= 0 && !a.coming.take(in.st.From.Bare(), a.m.d.Clock.Now()) {
-		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "you enter and leave too often; try again in a minute"}
+	if err := a.countComing(in); err != nil {
+		return err
 	}
+	most := a.m.o.JoinsPerMinute
 	if adm.Affiliation > room.None || a.m.d.Hosts.IsAccountDomain(in.st.From.Domain()) {
 		return nil
 	}
 	if !a.joins.Take(room.Rate{Size: most, Every: time.Minute / time.Duration(max(most, 1))}, a.m.d.Clock.Now()) {
 		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "too many people enter this room; try again in a minute"}
+	}
+	return nil
+}
+
+// countComing bounds how often one person is shown all that there is.
+func (a *actor) countComing(in *inbound) error {
+	if a.m.o.JoinsPerMinute >= 0 && !a.coming.take(in.st.From.Bare(), a.m.d.Clock.Now()) {
+		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "you enter and leave too often; try again in a minute"}
 	}
 	return nil
 }

@@ -71,8 +71,13 @@ func (a *actor) update(in *inbound, o *room.Occupant) {
 	_ = a.m.ev.Presence.Fire(a.ctx, &event.RoomPresence{Occupant: a.value(o, in.st.From), Stanza: in.st})
 }
 
-// resync answers a join of somebody who is in the room already: she has lost track and gets everything again (XEP-0045 §7.2.1, §17.3).
+// resync answers a join of somebody who is in the room already: she has lost track and gets everything again (XEP-0045 §7.2.1, §17.3). That is as much as
+// for an entry, so it counts as one.
 func (a *actor) resync(in *inbound, o *room.Occupant, codes ...int) {
+	if err := a.countComing(in); err != nil {
+		a.refuse(in, err)
+		return
+	}
 	show := a.show(in.st.Payload)
 	if show.String() != o.Presence.String() {
 		o.SetPresence(show)
