@@ -98,14 +98,13 @@ func (o *op) roomForNode() error {
 		}
 		n = len(rows)
 	} else {
-		rows, err := o.m.t.of.Range(o.ctx, o.svc.person(o.from), ofAffil(""), "a"+sepAfter, o.m.o.Nodes, false)
-		if err != nil {
-			return fmt.Errorf("pubsub: count nodes: %w", err)
-		}
-		for _, r := range rows {
+		err := o.m.ofPerson(o.ctx, o.svc, o.from, ofAffil(""), "a"+sepAfter, func(r storage.Row) {
 			if _, what := parseOf(r.Value); node.Affiliation(what) == node.Owner {
 				n++
 			}
+		})
+		if err != nil {
+			return fmt.Errorf("pubsub: count nodes: %w", err)
 		}
 	}
 	if n >= o.m.o.Nodes {

@@ -170,11 +170,7 @@ func (m *Module) deleted(ctx context.Context, c *event.AccountChange) error {
 
 // forget removes a person's affiliations and subscriptions on a host. A node that has no owner left stays as it is: it is others' too.
 func (m *Module) forget(ctx context.Context, svc *service, account jid.JID, c *event.AccountChange) error {
-	rows, err := m.t.of.Range(ctx, svc.person(account), "", "", m.o.Nodes+m.o.Subscriptions, false)
-	if err != nil {
-		return fmt.Errorf("pubsub: read a person's nodes: %w", err)
-	}
-	for _, row := range rows {
+	err := m.ofPerson(ctx, svc, account, "", "", func(row storage.Row) {
 		id, _ := parseOf(row.Value)
 		c.Unit.Add(storage.DeleteRow{Table: tableOf, Owner: svc.person(account), Key: row.Key})
 		if who, sub := subOf(row.Key); who != "" {
@@ -182,6 +178,26 @@ func (m *Module) forget(ctx context.Context, svc *service, account jid.JID, c *e
 		} else {
 			c.Unit.Add(storage.DeleteRow{Table: tableAffil, Owner: svc.owner(id), Key: account.String()})
 		}
+	})
+	if err != nil {
+		return fmt.Errorf("pubsub: read a person's nodes: %w", err)
 	}
 	return nil
+}
+
+// ofPerson calls fn for a person's rows in a range of keys. How many there are is not hers alone to say: owners of nodes put her into their lists.
+func (m *Module) ofPerson(ctx context.Context, svc *service, who jid.JID, from, to string, fn func(storage.Row)) error {
+	for {
+		rows, err := m.t.of.Range(ctx, svc.person(who), from, to, fanoutSlice, false)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			fn(r)
+		}
+		if len(rows) < fanoutSlice {
+			return nil
+		}
+		from = rows[len(rows)-1].Key + "\x01"
+	}
 }

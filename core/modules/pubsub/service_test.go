@@ -355,3 +355,36 @@ func TestRow29Bounds(t *testing.T) {
 	refused("many affiliations at once", mallory.Request("set", host, "<pubsub xmlns='"+ns.PubSubOwner+"'><affiliations node='0'>"+b.String()+
 		"</affiliations></pubsub>"), "policy-violation")
 }
+
+// TestListedByOthers: being in the lists of many nodes hides neither whose nodes one has, nor what has to go with the account.
+func TestListedByOthers(t *testing.T) {
+	s := xmpptest.Start(t, xmpptest.Options{Modules: modules.Options{PubSub: pubsub.Config{Nodes: 5, Subscriptions: 3}}})
+	create := func(c *xmpptest.Client, name string) *xmlstream.Node {
+		return c.Request("set", host, "<pubsub xmlns='"+ns.PubSub+"'><create node='"+name+"'/></pubsub>")
+	}
+	for _, friend := range []string{"bob", "carol"} {
+		c := s.Login(t, friend+"@example.org/x")
+		for i := range 5 {
+			name := fmt.Sprintf("a-%s-%d", friend, i)
+			ok(t, create(c, name))
+			ok(t, c.Request("set", host, "<pubsub xmlns='"+ns.PubSubOwner+"'><affiliations node='"+name+"'>"+
+				"<affiliation jid='mallory@example.org' affiliation='member'/></affiliations></pubsub>"))
+		}
+	}
+	mallory := s.Login(t, "mallory@example.org/m")
+	for i := range 5 {
+		ok(t, create(mallory, fmt.Sprintf("z-%d", i)))
+	}
+	if n := create(mallory, "z-more"); !strings.Contains(n.String(), "max-nodes-exceeded") {
+		t.Errorf("a node more: %s", n)
+	}
+	mallory.Close()
+	who := jid.MustParse("mallory@example.org")
+	if err := s.Accounts().Delete(t.Context(), who); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.Data().Table("pubsub_of").Range(t.Context(), host+"/"+who.String(), "", "", 0, false)
+	if err != nil || len(rows) > 0 {
+		t.Errorf("%d rows are left for who gets the address next: %v", len(rows), err)
+	}
+}
