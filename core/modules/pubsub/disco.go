@@ -115,6 +115,9 @@ func (s source) DiscoItems(ctx context.Context, asker, target jid.JID, name, aft
 		return nil, 0, false, err
 	}
 	if err := r.Config.MayRetrieve(rel); err != nil {
+		if svc.account && r.Config.Access == node.Whitelist && rel.Affiliation == node.None { // as for items: nobody is told that it is there
+			return nil, 0, false, nil
+		}
 		return nil, 0, svc.account, err
 	}
 	if r.Config.Kind == node.Collection {
