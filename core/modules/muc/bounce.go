@@ -1,6 +1,7 @@
 package muc
 
 import (
+	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 )
 
@@ -21,7 +22,20 @@ var unreachable = map[stanza.Condition]bool{
 
 func (a *actor) bounced(in *inbound) {
 	defer a.m.d.Journal.Submit(in.u)
-	if e := in.st.ErrorFrom(); e != nil && unreachable[e.Condition] {
+	switch e := in.st.ErrorFrom(); {
+	case e == nil || !unreachable[e.Condition]:
+	case e.Condition == stanza.ServiceUnavailable:
+		a.doubt(in.st.From)
+	default:
 		a.gone(in.st.From, e.Condition)
+	}
+}
+
+// doubt: with service-unavailable answers also the server of somebody who has blocked an occupant (XEP-0191 §3.2), who must not be able to put her out by
+// writing to her. So the room asks in its own name. Those of this server are known to have gone when their session ends.
+func (a *actor) doubt(full jid.JID) {
+	if p := a.remote[full]; p != nil && !p.asking {
+		p.unknown = true
+		a.takePulse()
 	}
 }

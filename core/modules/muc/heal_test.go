@@ -169,3 +169,47 @@ func TestDeadServer(t *testing.T) {
 		t.Errorf("%d questions are counted as open", n)
 	}
 }
+
+// Whoever has blocked an occupant is not put out by what he writes to her: with service-unavailable answers her server for her (XEP-0191 §3.2), so the
+// room asks. Of this server it is known who is there.
+func TestBlockersStay(t *testing.T) {
+	const remote, local, mallory = "carol@example.net/x", "carol@example.org/x", "mallory@example.org/x"
+	for _, c := range []struct {
+		name, who, answer string
+		asked             int
+		gone              bool
+	}{
+		{"of this server", local, "", 0, false},
+		{"blocks", remote, "", 1, false},
+		{"is not there", remote, "item-not-found", 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, Options{})
+			w.open(alice, "Alice", coven)
+			w.join(mallory, coven, "Mallory")
+			w.join(c.who, coven, "Carol")
+			w.forgetAll()
+			for range 2 { // once more while she is being asked
+				w.do(c.who, "<message type='error' id='m' to='"+coven+"/Mallory'><error type='cancel'><service-unavailable xmlns='"+ns.Stanzas+"'/></error></message>")
+			}
+			ids, _ := w.questions(c.who)
+			if len(ids) != c.asked {
+				t.Fatalf("she is asked %d times", len(ids))
+			}
+			for _, id := range ids {
+				if c.answer == "" {
+					w.do(c.who, fmt.Sprintf("<iq type='result' id='%s' to='%s'/>", id, coven))
+				} else {
+					w.fails(c.who, id, c.answer)
+				}
+			}
+			left := false
+			for _, st := range w.take(alice) {
+				left = left || st.Type == stanza.TypeUnavailable
+			}
+			if left != c.gone {
+				t.Errorf("gone: %t", left)
+			}
+		})
+	}
+}
