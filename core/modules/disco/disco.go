@@ -66,7 +66,7 @@ func New(o Options) *Module {
 func (*Module) Info() module.Info {
 	return module.Info{Name: "disco", Specs: []module.Spec{
 		{ID: "XEP-0030", Version: "2.5.0", Status: "complete"},
-		{ID: "XEP-0059", Version: "1.0", Status: "partial", Note: "for items"},
+		{ID: "XEP-0059", Version: "1.0", Status: "partial", Note: "for items; backwards and by index lists of up to 250"},
 		{ID: "XEP-0115", Version: "1.6.0", Status: "partial", Note: "the server's own capabilities"},
 		{ID: "XEP-0128", Version: "1.0.1", Status: "complete"},
 		{ID: "XEP-0157", Version: "1.1.1", Status: "complete"},

@@ -1,6 +1,7 @@
 package disco_test
 
 import (
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,4 +11,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestScenarios(t *testing.T) { xmpptest.Play(t, "testdata/scenarios", nil) }
+// TestScenarios understands contacts.KIND=URI beside the standard options.
+func TestScenarios(t *testing.T) {
+	xmpptest.Play(t, "testdata/scenarios", func(o *xmpptest.Options, key, value string) error {
+		kind, ok := strings.CutPrefix(key, "contacts.")
+		if !ok {
+			return xmpptest.StandardOptions(o, key, value)
+		}
+		if o.Modules.Disco.Contacts == nil {
+			o.Modules.Disco.Contacts = map[string][]string{}
+		}
+		o.Modules.Disco.Contacts[kind] = append(o.Modules.Disco.Contacts[kind], value)
+		return nil
+	})
+}
