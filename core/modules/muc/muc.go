@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
+	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
@@ -82,7 +83,10 @@ type Module struct {
 
 	base    context.Context
 	stopped atomic.Bool
-	asking  atomic.Int32 // pings of all rooms that wait for their answer (heal.go)
+	goneMu  sync.Mutex
+	gone    map[string][]jid.JID // by account that is being deleted: the rooms that take back what they granted (gone.go)
+
+	asking atomic.Int32 // pings of all rooms that wait for their answer (heal.go)
 }
 
 // New returns the module.
@@ -121,6 +125,7 @@ func New(o Options) *Module {
 		o.Silent = 15 * time.Minute
 	}
 	m := &Module{o: o, hosts: map[string]*host{}, dispatch: newDispatch(), base: context.Background()}
+	m.gone = map[string][]jid.JID{}
 	m.rooms.init()
 	m.joined.init()
 	return m
@@ -178,6 +183,8 @@ func (m *Module) Register(r *module.Registrar) error {
 	c2s.Closed.On(event.After, "muc", m.sessionClosed)
 	c2s.Saving.On(event.Record, "muc", m.saving)
 	c2s.Restored.On(event.After, "muc", m.restored)
+	r.Deps.Events.Account.Deleted.On(event.Record, "muc", m.accountDeleted)
+	r.Deps.Events.Account.Deleted.On(event.After, "muc", m.accountGone)
 	r.Provide(m)
 	return nil
 }

@@ -66,6 +66,14 @@ func (a *actor) forget(actors map[jid.JID]*actor) {
 	}
 }
 
+// has tells whether a room is in memory.
+func (t *roomTable) has(room jid.JID) bool {
+	p := &t.part[t.shard(room)]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.actors[room] != nil
+}
+
 // each calls fn for every room in memory.
 func (t *roomTable) each(fn func(*actor)) {
 	for i := range t.part {
