@@ -104,7 +104,7 @@ func (m *Module) unavailable(ctx context.Context, s event.Session, u *journal.Un
 // leave adds the step that says goodbye to whom the session was available.
 func (m *Module) leave(ctx context.Context, u *journal.Unit, st *stanza.Stanza, broadcast bool, directed []jid.JID) error {
 	var subscribers []jid.JID
-	if broadcast {
+	if _, over := m.over.Load(st.From.Bare()); broadcast && !over {
 		var err error
 		if subscribers, err = m.rosters.Subscribers(ctx, st.From); err != nil {
 			return err

@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"sync"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -43,6 +44,8 @@ type Module struct {
 	rosters  Rosters
 	delivery Delivery
 	accounts Accounts
+
+	over sync.Map // jid.JID, bare: accounts that are being or were deleted, whose contacts are told by that
 }
 
 var _ module.AccountPresence = (*Module)(nil)
@@ -70,6 +73,10 @@ func (m *Module) Register(r *module.Registrar) error {
 	ev.C2S.Restored.On(event.After, "presence", restoreDirected)
 	ev.Roster.Removing.On(event.Record, "presence", m.removing)
 	ev.Account.Deleted.On(event.Record, "presence", m.deleted)
+	ev.Account.Created.On(event.After, "presence", func(_ context.Context, c *event.AccountChange) error {
+		m.over.Delete(c.JID.Bare())
+		return nil
+	})
 	return r.AccountPresence(m)
 }
 

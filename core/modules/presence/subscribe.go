@@ -210,8 +210,17 @@ func (m *Module) deleted(ctx context.Context, c *event.AccountChange) error {
 		return err
 	}
 	me := c.JID.Bare()
+	var online []jid.JID
+	for _, s := range m.d.Sessions.Of(ctx, me) {
+		if s.Available {
+			online = append(online, s.JID)
+		}
+	}
+	// Its sessions end about now, and whether there are contacts left then is a matter of luck: they are told here, once.
+	m.over.Store(me, struct{}{})
 	c.Unit.After(m.delivery.Lane(me), func(err error) {
 		if err != nil {
+			m.over.Delete(me)
 			return
 		}
 		ctx := context.Background()
@@ -223,6 +232,11 @@ func (m *Module) deleted(ctx context.Context, c *event.AccountChange) error {
 			}
 			if it.Ask || withTo(it.Subscription) {
 				m.d.Router.Send(ctx, bare(stanza.TypeUnsubscribe, me, contact))
+			}
+			if withFrom(it.Subscription) { // RFC 6121 §3.2.1
+				for _, full := range online {
+					m.delivery.Multicast(ctx, stanza.NewPresence(stanza.TypeUnavailable).With(full, contact), []jid.JID{contact})
+				}
 			}
 			if it.PendingIn != nil || withFrom(it.Subscription) {
 				m.d.Router.Send(ctx, bare(stanza.TypeUnsubscribed, me, contact))
