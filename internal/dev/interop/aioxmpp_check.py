@@ -6,7 +6,6 @@ Run by run.sh; see README.md. Exit status 0 only if everything worked.
 import asyncio
 import pathlib
 import secrets
-import shutil
 import sys
 import tempfile
 
@@ -138,23 +137,12 @@ async def main():
                 c.summon(service_)
         async with clients[0].connected(), clients[1].connected():
             r.that("alice and bob log in (aioxmpp)", all(c.running for c in clients))
-            for part in (rooms(r, *clients), service(r, *clients), face(r, *clients), files(r, server, clients[0])):
-                try:
-                    await part
-                except Abandoned:
-                    pass
+            await r.each(rooms(r, *clients), service(r, *clients), face(r, *clients), files(r, server, clients[0]))
     except Abandoned:
         pass
     finally:
         await r.wait("the server stops when it is told to", server.stop(), 60)
-    print(f"{r.passed} ok, {len(r.failed)} failed")
-    if not r.failed:
-        shutil.rmtree(folder)
-        return 0
-    for what in r.failed:
-        print(f"  FAIL {what}")
-    print(f"the server's last lines (all of it: {server.log_file}):\n{server.log_tail(30)}")
-    return 1
+    return r.verdict(server, folder)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ converse_check.py [SCREENSHOT]; run by run.sh, see README.md. Exit status 0 only
 import asyncio
 import os
 import pathlib
-import shutil
 import struct
 import subprocess
 import sys
@@ -70,14 +69,7 @@ async def main(screenshot=None):
         if alice is not None:
             await alice.offline()
         await r.wait("the server stops when it is told to", server.stop(), 60)
-    print(f"{r.passed} ok, {len(r.failed)} failed")
-    if not r.failed:
-        shutil.rmtree(folder)
-        return 0
-    for what in r.failed:
-        print(f"  FAIL {what}")
-    print(f"the server's last lines (all of it: {server.log_file}):\n{server.log_tail(30)}")
-    return 1
+    return r.verdict(server, folder)
 
 
 if __name__ == "__main__":

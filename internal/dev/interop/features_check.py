@@ -6,7 +6,6 @@ Run by run.sh; see README.md. Exit status 0 only if everything worked.
 import asyncio
 import pathlib
 import secrets
-import shutil
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
@@ -270,26 +269,15 @@ async def main():
             people.append(Person(f"{name}@{DOMAIN}", password, server.c2s_port, server.ca_file, "first"))
             await r.must(f"{name} logs in", people[-1].online())
         alice, bob = people
-        for part in (rooms(r, alice, bob), archive(r, alice, bob), service(r, alice, bob), pep(r, alice, bob),
-                     bookmarks(r, server, alice, passwords["alice"]), files(r, server, alice)):
-            try:
-                await part
-            except Abandoned:
-                pass
+        await r.each(rooms(r, alice, bob), archive(r, alice, bob), service(r, alice, bob), pep(r, alice, bob),
+                     bookmarks(r, server, alice, passwords["alice"]), files(r, server, alice))
     except Abandoned:
         pass
     finally:
         for person in people:
             await person.offline()
         await r.wait("the server stops when it is told to", server.stop(), 60)
-    print(f"{r.passed} ok, {len(r.failed)} failed")
-    if not r.failed:
-        shutil.rmtree(folder)
-        return 0
-    for what in r.failed:
-        print(f"  FAIL {what}")
-    print(f"the server's last lines (all of it: {server.log_file}):\n{server.log_tail(30)}")
-    return 1
+    return r.verdict(server, folder)
 
 
 if __name__ == "__main__":

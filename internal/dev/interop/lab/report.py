@@ -1,6 +1,7 @@
 """The lines a proof prints, and its verdict."""
 
 import asyncio
+import shutil
 import time
 
 STEP_TIMEOUT = 20  # seconds that a person would wait for something to appear
@@ -46,6 +47,25 @@ class Report:
         if result is None:
             raise Abandoned(what)
         return result
+
+    async def each(self, *parts):
+        """Goes through the parts of a proof; one that cannot even begin does not keep the others from it."""
+        for part in parts:
+            try:
+                await part
+            except Abandoned:
+                pass
+
+    def verdict(self, server, folder, name=""):
+        """Prints the end of the run; what the server wrote is kept if something failed. Returns the exit status."""
+        print(f"{name}{self.passed} ok, {len(self.failed)} failed")
+        if not self.failed:
+            shutil.rmtree(folder)
+            return 0
+        for what in self.failed:
+            print(f"  FAIL {what}")
+        print(f"the server's last lines (all of it: {server.log_file}):\n{server.log_tail(30)}")
+        return 1
 
     def note(self, text):
         print(f"      {time.monotonic() - self._began:6.1f} s  {text}", flush=True)

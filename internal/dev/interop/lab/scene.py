@@ -101,12 +101,4 @@ class Scene:
 
     def verdict(self):
         """Prints the end of the run; what the server wrote is kept if something failed. Returns the exit status."""
-        report = self.report
-        print(f"{self.hs.kind}: {report.passed} ok, {len(report.failed)} failed")
-        if not report.failed:
-            shutil.rmtree(self.folder)
-            return 0
-        for what in report.failed:
-            print(f"  FAIL {what}")
-        print(f"the server's last lines (all of it: {self.server.log_file}; the homeserver's data beside it):\n{self.server.log_tail(30)}")
-        return 1
+        return self.report.verdict(self.server, self.folder, f"{self.hs.kind}: ")
