@@ -73,7 +73,8 @@ func (c Config) SessionLimits() session.Limits {
 }
 
 // xmlLimits is what the parser allows an authenticated client.
-func (c Config) xmlLimits() xmlstream.Limits {
+// XMLLimits are those of an authenticated stream.
+func (c Config) XMLLimits() xmlstream.Limits {
 	l := xmlstream.C2S
 	l.MaxBytes = c.StanzaBytes
 	return l

@@ -121,7 +121,7 @@ func (c *client) authenticated(reply sasl.Reply) error {
 	c.srv.o.Accounts.Touch(c.ctx, c.user)
 	c.sendSASL("success", sasl.EncodeText(reply.Data))
 	c.neg = &negotiation{}
-	c.dec.SetLimits(c.srv.Config().xmlLimits())
+	c.dec.SetLimits(c.srv.Config().XMLLimits())
 	c.restart(stageBind)
 	return nil
 }

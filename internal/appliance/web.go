@@ -9,7 +9,6 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/tlscert"
 	"github.com/viaduct-xmpp/viaduct/core/transport/websocket"
-	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
 // Keys of the listeners of HTTP for everybody.
@@ -29,10 +28,8 @@ func (a *Appliance) startWeb(ctx context.Context) error {
 	if a.files.upload != nil {
 		m.Handle(upload.Path, httpd.Public, a.files.upload)
 	}
-	limits := xmlstream.C2S
-	limits.MaxBytes = c.Limits.WithDefaults().StanzaBytes
 	m.Handle("GET "+websocket.Path, httpd.Public,
-		websocket.Handler(websocket.Options{Carry: a.core.Listeners().Carry, Serve: a.core.C2S().Serve, Limits: limits, Log: a.log}))
+		websocket.Handler(websocket.Options{Carry: a.core.Listeners().Carry, Serve: a.core.C2S().Serve, Limits: c.Limits.WithDefaults().XMLLimits(), Log: a.log}))
 	if url, ok := strings.CutPrefix(c.WebURL(), "http"); ok { // https becomes wss
 		httpd.HostMeta{WebSocket: "ws" + strings.TrimSuffix(url, "/") + websocket.Path}.Register(m)
 	}
