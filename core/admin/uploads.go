@@ -76,20 +76,25 @@ type fileInfo struct {
 	Expires *time.Time `json:"expires,omitempty"`
 }
 
+// optionalOwner is the account that a command names, "" if it names none.
+func optionalOwner(args []string) (string, error) {
+	if len(args) != 1 {
+		return "", nil
+	}
+	return owner(args[0])
+}
+
 func (c *Uploads) list(ctx context.Context, r *Request) (Result, error) {
 	if err := c.ready(); err != nil {
 		return Result{}, err
 	}
-	of := ""
-	if len(r.Args) == 1 {
-		var err error
-		if of, err = owner(r.Args[0]); err != nil {
-			return Result{}, err
-		}
+	of, err := optionalOwner(r.Args)
+	if err != nil {
+		return Result{}, err
 	}
 	infos := []fileInfo{}
 	t := &Table{Columns: []string{"id", "owner", "name", "type", "bytes", "from", "until"}, Empty: "There are no files."}
-	err := c.Keeper.Files(ctx, of, func(id, owner, name, mediaType, link string, size int64, created, expires time.Time) bool {
+	err = c.Keeper.Files(ctx, of, func(id, owner, name, mediaType, link string, size int64, created, expires time.Time) bool {
 		i := fileInfo{ID: id, Owner: owner, Name: name, Type: mediaType, URL: link, Size: size, Created: created.UTC()}
 		until := "for ever"
 		if !expires.IsZero() {
@@ -143,12 +148,9 @@ func (c *Uploads) quota(ctx context.Context, r *Request) (Result, error) {
 	if err := c.ready(); err != nil {
 		return Result{}, err
 	}
-	of := ""
-	if len(r.Args) == 1 {
-		var err error
-		if of, err = owner(r.Args[0]); err != nil {
-			return Result{}, err
-		}
+	of, err := optionalOwner(r.Args)
+	if err != nil {
+		return Result{}, err
 	}
 	if r.Flag("bytes") != "" || r.Flag("day") != "" {
 		if of == "" {

@@ -57,14 +57,7 @@ func (m *Module) accountGone(ctx context.Context, c *event.AccountChange) error 
 				done(nil)
 				return
 			}
-			changes := []room.AffiliationChange{{Target: who, Affiliation: room.None, Reason: "the account was deleted"}}
-			a.saveAffiliations(in.u, changes)
-			a.commit(in.u, func(err error) {
-				if err == nil {
-					a.applyLists(changes, room.Actor{Service: true}, true)()
-				}
-				done(err)
-			})
+			a.changeLists(in, []room.AffiliationChange{{Target: who, Affiliation: room.None, Reason: "the account was deleted"}}, done)
 		})
 		if err != nil {
 			return fmt.Errorf("muc: tell %s of a deleted account: %w", at, err)

@@ -92,14 +92,23 @@ func (m *Module) SetAffiliation(ctx context.Context, at, who jid.JID, affiliatio
 			return
 		}
 		changes := []room.AffiliationChange{{Target: who.Bare().String(), Affiliation: af, Reason: reason}}
-		a.saveAffiliations(in.u, changes)
-		a.commit(in.u, func(err error) {
+		a.changeLists(in, changes, func(err error) {
 			if err == nil {
-				a.applyLists(changes, room.Actor{Service: true}, true)()
 				_ = a.m.ev.Affiliation.Committed(a.ctx, v)
 			}
 			done(err)
 		})
+	})
+}
+
+// changeLists keeps changes that the service itself makes, and shows them.
+func (a *actor) changeLists(in *inbound, changes []room.AffiliationChange, done func(error)) {
+	a.saveAffiliations(in.u, changes)
+	a.commit(in.u, func(err error) {
+		if err == nil {
+			a.applyLists(changes, room.Actor{Service: true}, true)()
+		}
+		done(err)
 	})
 }
 
