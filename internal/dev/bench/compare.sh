@@ -5,6 +5,8 @@
 #   compare.sh run TARGET...       REPS rounds over all targets, then a report
 #   compare.sh big TARGET...       once: 10,000 idle sessions, a room of 1000
 #   compare.sh s2s TARGET...       REPS rounds of messages between two servers
+#   compare.sh archive TARGET...   an archive of ARCHIVE messages, read page by page
+#   compare.sh joins TARGET...     joins of rooms of 200 and 1,000, REPS rounds
 #   compare.sh kill TARGET...      kills under load, ROUNDS for each mode and judge
 #   compare.sh report [FILE...]    medians of all results as tables
 #
@@ -20,6 +22,7 @@ ROSTERS=${ROSTERS:-500} # people with a roster, for the scenario presence; 0: wi
 MODES=${MODES:-nomam mam mamsql}
 IDLE=${IDLE:-2000} # idle sessions in each round; 0: none
 ROUNDS=${ROUNDS:-10}
+ARCHIVE=${ARCHIVE:-50000} # messages in the archive that is read page by page
 SEC=${SEC:-8} # length of one measurement of a steady load, in seconds
 OUT=${OUT:-$BENCH_DIR/results/$(date -u +%Y%m%d-%H%M%S).jsonl}
 X=$BENCH_DIR/xmppload
@@ -117,6 +120,23 @@ killcheck() { # target mode judge
 	t "$1" stop
 }
 
+archive() { # target messages
+	say "$1 archive of $2"
+	t "$1" restore
+	up "$1" mam || return
+	load archive 1800 -n "$2" -variant "$2 messages"
+	t "$1" stop
+}
+
+joins() { # target
+	say "$1 joins"
+	t "$1" restore
+	up "$1" nomam || return
+	load muc 120 -muc "$MUC" -m 200 -k 4 -warmup 1s -duration 2s -variant "200 join"
+	load muc 400 -muc "$MUC" -m 1000 -k 4 -warmup 1s -duration "${SEC}s" -variant "1,000 join"
+	t "$1" stop
+}
+
 # disk notes what a durable write costs, for the head of the report.
 disk() { "$X" fsync -dir "$BENCH_DIR" >>"$OUT" || say "FAILED: fsync"; }
 
@@ -140,7 +160,7 @@ limit() {
 cmd=${1:-}
 shift
 case $cmd in
-prepare|run|big|s2s|kill)
+prepare|run|big|s2s|archive|joins|kill)
 	(cd xmppload && go build -o "$X" .) || exit 1 ;;
 esac
 case $cmd in
@@ -181,6 +201,15 @@ s2s)
 		for target; do [ "$target" = limit ] || s2s "$target"; done
 	done
 	"$X" report "$OUT" | tee "${OUT%.jsonl}.md" ;;
+archive|joins)
+	disk
+	for _ in $(seq "$REPS"); do
+		for target; do
+			[ "$target" = limit ] || case $cmd in archive) archive "$target" "$ARCHIVE" ;; joins) joins "$target" ;; esac
+		done
+	done
+	"$X" report "$OUT" | tee "${OUT%.jsonl}.md"
+	say "results in $OUT" ;;
 kill)
 	disk
 	for mode in $MODES; do

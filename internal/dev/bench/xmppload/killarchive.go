@@ -98,43 +98,60 @@ func (c *Client) mamAll(start time.Time, page int, fn func(b []byte)) error {
 	ends := map[string]bool{}
 	defer c.nc.SetReadDeadline(time.Time{})
 	for n := 0; ; n++ {
-		c.nc.SetReadDeadline(time.Now().Add(c.cfg.Timeout))
-		id := "mam" + strconv.Itoa(n)
-		err := c.send("<iq type='set' id='" + id + "'><query xmlns='urn:xmpp:mam:2' queryid='" + id + "'>" + form +
-			"<set xmlns='http://jabber.org/protocol/rsm'><max>" + strconv.Itoa(page) + "</max>" + after + "</set></query></iq>")
+		p, err := c.mamPage(n, page, form, after, fn)
 		if err != nil {
 			return err
 		}
-		var fin []byte
-		got := 0
-		err = c.wait(func(b []byte, k byte) bool {
-			if k == kindMessage && bytes.Contains(b, []byte("<result")) {
-				got++
-				fn(b)
-			}
-			if k != kindIQ || string(attr(b, "id")) != id {
-				return false
-			}
-			fin = append(fin, b...)
-			return true
-		})
-		if err != nil {
-			return err
-		}
-		i := bytes.Index(fin, []byte("<fin"))
-		if string(attr(fin, "type")) != "result" || i < 0 {
-			return fmt.Errorf("archive of %s: %.300s", c.user, fin)
-		}
-		last := inner(fin, "<last")
-		if string(attr(fin[i:], "complete")) == "true" || got == 0 || last == nil {
+		if p.complete || p.got == 0 || p.last == "" {
 			return nil
 		}
-		if ends[string(last)] {
-			return fmt.Errorf("archive of %s: two pages end at %s", c.user, last)
+		if ends[p.last] {
+			return fmt.Errorf("archive of %s: two pages end at %s", c.user, p.last)
 		}
-		ends[string(last)] = true
-		after = "<after>" + string(last) + "</after>"
+		ends[p.last] = true
+		after = "<after>" + p.last + "</after>"
 	}
+}
+
+// mamAnswer is what came of a request for a page.
+type mamAnswer struct {
+	got      int
+	last     string // id of its last message; "" if it has none
+	complete bool
+}
+
+// mamPage reads one page, the n-th request of this session.
+func (c *Client) mamPage(n, page int, form, from string, fn func(b []byte)) (mamAnswer, error) {
+	var p mamAnswer
+	c.nc.SetReadDeadline(time.Now().Add(c.cfg.Timeout))
+	id := "mam" + strconv.Itoa(n)
+	err := c.send("<iq type='set' id='" + id + "'><query xmlns='urn:xmpp:mam:2' queryid='" + id + "'>" + form +
+		"<set xmlns='http://jabber.org/protocol/rsm'><max>" + strconv.Itoa(page) + "</max>" + from + "</set></query></iq>")
+	if err != nil {
+		return p, err
+	}
+	var fin []byte
+	err = c.wait(func(b []byte, k byte) bool {
+		if k == kindMessage && bytes.Contains(b, []byte("<result")) {
+			p.got++
+			fn(b)
+		}
+		if k != kindIQ || string(attr(b, "id")) != id {
+			return false
+		}
+		fin = append(fin, b...)
+		return true
+	})
+	if err != nil {
+		return p, err
+	}
+	i := bytes.Index(fin, []byte("<fin"))
+	if string(attr(fin, "type")) != "result" || i < 0 {
+		return p, fmt.Errorf("archive of %s: %.300s", c.user, fin)
+	}
+	p.last = string(inner(fin, "<last"))
+	p.complete = string(attr(fin[i:], "complete")) == "true"
+	return p, nil
 }
 
 // forwardedID returns the id of the message within an archive's result.

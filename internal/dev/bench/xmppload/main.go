@@ -49,6 +49,7 @@ func scenarios() map[string]scenario {
 		"register":    {"create the accounts over in-band registration (XEP-0077)", runRegister},
 		"login":       {"full logins per second", runLogin},
 		"chat":        {"one-to-one messages", runChat},
+		"archive":     {"fill an archive and read it page by page", runArchive},
 		"idle":        {"memory and CPU of idle sessions", runIdle},
 		"muc":         {"group chat: join storm and messages", runMUC},
 		"rostersetup": {"subscribe the users to each other", runRosterSetup},
