@@ -17,8 +17,15 @@ import (
 type requests struct {
 	mu      sync.Mutex
 	pending map[string]*request // by id; bounded by the timeouts that callers give
-	closed  bool
+	// late are those that were given up: an answer that comes after all is nobody's, above all not that of the client in whose name was asked.
+	late   map[string]request
+	gaveUp []string // their ids in a circle
+	next   int
+	closed bool
 }
+
+// maxLate is how many requests that were given up are remembered; beyond it the oldest is forgotten.
+const maxLate = 1024
 
 type request struct {
 	from, to jid.JID
@@ -47,7 +54,7 @@ func (r *Router) Request(ctx context.Context, iq *stanza.Stanza, timeout time.Du
 	}
 	r.requests.pending[id] = p
 	p.timer = r.o.Clock.AfterFunc(timeout, func() {
-		if r.requests.take(id, p) {
+		if r.requests.giveUp(id, p) {
 			q.Post(func() { reply(late) })
 		}
 	})
@@ -69,7 +76,12 @@ func (r *Router) newID() (string, error) {
 func (r *Router) answer(u *journal.Unit, st *stanza.Stanza) bool {
 	r.requests.mu.Lock()
 	p := r.requests.pending[st.ID]
+	tooLate := p == nil && r.requests.isLate(st)
 	r.requests.mu.Unlock()
+	if tooLate {
+		r.o.Journal.Submit(u)
+		return true
+	}
 	if p == nil || !p.matches(st) || !r.requests.take(st.ID, p) {
 		return false
 	}
@@ -78,7 +90,7 @@ func (r *Router) answer(u *journal.Unit, st *stanza.Stanza) bool {
 	return true
 }
 
-func (p *request) matches(st *stanza.Stanza) bool {
+func (p request) matches(st *stanza.Stanza) bool {
 	if st.From != p.to && !(st.From.IsZero() && p.to == p.from.Bare()) {
 		return false
 	}
@@ -96,6 +108,28 @@ func (q *requests) take(id string, p *request) bool {
 	delete(q.pending, id)
 	p.timer.Stop()
 	return true
+}
+
+// giveUp is take, for a request that has had its time.
+func (q *requests) giveUp(id string, p *request) bool {
+	if !q.take(id, p) {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.late == nil {
+		q.late, q.gaveUp = map[string]request{}, make([]string, maxLate)
+	}
+	delete(q.late, q.gaveUp[q.next])
+	q.late[id] = request{from: p.from, to: p.to}
+	q.gaveUp[q.next], q.next = id, (q.next+1)%maxLate
+	return true
+}
+
+// isLate tells whether st answers a request that was given up; mu is held.
+func (q *requests) isLate(st *stanza.Stanza) bool {
+	p, ok := q.late[st.ID]
+	return ok && p.matches(st)
 }
 
 func (q *requests) len() int {

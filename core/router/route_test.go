@@ -315,6 +315,19 @@ func TestRequest(t *testing.T) {
 	g.route("<iq xmlns='jabber:client' from='bob@a.example/desk' to='r@a.example' type='result' id='" + id + "'/>")
 	none()
 
+	// What comes too late is not the business of the client in whose name was asked.
+	g.sessions.add("alice@a.example/phone", 0)
+	id = send("alice@a.example/phone", "bob@a.example/desk")
+	g.clock.fire()
+	if e := (<-replies).ErrorFrom(); e == nil || e.Condition != stanza.RemoteServerTimeout {
+		t.Errorf("after its time: %v", e)
+	}
+	g.route("<iq xmlns='jabber:client' from='bob@a.example/desk' to='alice@a.example/phone' type='result' id='" + id + "'/>")
+	g.route("<iq xmlns='jabber:client' from='eve@a.example/x' to='alice@a.example/phone' type='result' id='" + id + "'/>")
+	if got := g.got("alice@a.example/phone"); len(got) != 1 || !strings.Contains(got[0], "eve@") {
+		t.Errorf("the client in whose name was asked received %v", got)
+	}
+
 	// A client answers its own account without an address.
 	id = send("bob@a.example", "bob@a.example/desk")
 	g.route("<iq xmlns='jabber:client' from='bob@a.example/desk' type='error' id='" + id + "'/>")
