@@ -21,6 +21,9 @@ type Route struct {
 	Restored Point[AccountMessage]
 	// Remote is a stanza to a domain that is not ours.
 	Remote Point[Routed]
+	// Linked: a domain elsewhere can be reached again after it could not, or after stanzas may have been lost. Whoever keeps the streams fires it,
+	// in any goroutine.
+	Linked Point[Linked]
 }
 
 func (p *Route) register(c *Catalogue) {
@@ -29,6 +32,12 @@ func (p *Route) register(c *Catalogue) {
 	add(c, &p.Account, "route.account")
 	add(c, &p.Restored, "route.restored")
 	add(c, &p.Remote, "route.remote")
+	add(c, &p.Linked, "route.linked")
+}
+
+// Linked is the return of a domain elsewhere.
+type Linked struct {
+	Domain string
 }
 
 // Routed is a stanza on its way.
