@@ -16,6 +16,8 @@ import (
 //	Retract(ctx, RoomRetraction) error
 //	SetSubject(ctx, InjectedMessage) error
 //	Expel(ctx, RoomExpulsion) error
+//	Facts(ctx, room jid.JID) (RoomFacts, error)
+//	Close(ctx, RoomClosing) error
 //
 // Each is carried out in the room's goroutine, in the order of the calls for one room.
 
@@ -88,4 +90,21 @@ type RoomExpulsion struct {
 	Person jid.JID // bare
 	Reason string
 	Actor  string // nick of who did it, "" if unknown
+}
+
+// RoomFacts are what a gateway has to know of a room that is not its own.
+type RoomFacts struct {
+	Exists       bool
+	NonAnonymous bool
+	Subject      string
+	SubjectAt    time.Time
+	Occupants    []Occupant // a value for each session; no puppets
+}
+
+// RoomClosing puts everybody out of a room that has moved (XEP-0045 §10.9), without removing what is kept of it: it is listed no longer, and whoever
+// enters it again finds it as it was, if a guard of Join lets her.
+type RoomClosing struct {
+	Room   jid.JID
+	To     jid.JID // where it is now
+	Reason string
 }
