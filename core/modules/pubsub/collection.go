@@ -75,13 +75,13 @@ func (o *op) addEdges(f *form.Form) error {
 	return err
 }
 
-// setEdges changes the edges as a form says (XEP-0248 §6.2); created: the node is new.
-func (o *op) setEdges(f *form.Form, created bool) error {
+// setEdges changes the edges as a form says (XEP-0248 §7.2).
+func (o *op) setEdges(f *form.Form) error {
 	if f == nil || o.svc.account {
 		return nil
 	}
 	if fd, ok := f.Field(node.FieldCollection); ok {
-		if err := o.setSide(linkParent, fd.Values, func(parent string) error { return o.link(parent, o.name, created) }, o.parentGone); err != nil {
+		if err := o.setSide(linkParent, fd.Values, func(parent string) error { return o.link(parent, o.name) }, o.parentGone); err != nil {
 			return err
 		}
 	}
@@ -92,7 +92,7 @@ func (o *op) setEdges(f *form.Form, created bool) error {
 	if len(named(fd.Values)) > 0 && o.rec.Config.Kind != node.Collection { // §6.2.3.1
 		return node.Refuse(stanza.NotAllowed, "", "invalid-options", "A leaf has no children.")
 	}
-	return o.setSide(linkChild, fd.Values, func(child string) error { return o.link(o.name, child, false) },
+	return o.setSide(linkChild, fd.Values, func(child string) error { return o.link(o.name, child) },
 		func(child string) { o.unlink(o.name, child, &o.rec.Config) })
 }
 
@@ -145,7 +145,7 @@ func (o *op) affiliationTo(r *record) (node.Affiliation, error) {
 }
 
 // link adds an edge if it may be (XEP-0248 §6.2.3, §6.5.3). Who puts somebody's node into a collection must own it, since its items are shown there.
-func (o *op) link(parent, child string, created bool) error {
+func (o *op) link(parent, child string) error {
 	p, err := o.side(parent)
 	if err != nil {
 		return err
@@ -176,9 +176,6 @@ func (o *op) link(parent, child string, created bool) error {
 	}
 	o.u.Add(storage.PutRow{Table: tableLink, Owner: o.svc.links(parent), Key: linkChild + child},
 		storage.PutRow{Table: tableLink, Owner: o.svc.links(child), Key: linkParent + parent})
-	if created { // XEP-0248 §4.3.1.2
-		o.notify(node.ForNodes, xmlstream.NewNode(ns.PubSubEvent, "create", "node", child))
-	}
 	o.edgeChanged(p, "associate", child, c)
 	return nil
 }
@@ -292,7 +289,7 @@ func (o *op) associate() (*xmlstream.Node, error) {
 		case child == "":
 			return nil, node.NodeRequired()
 		case c.Name == xmlstream.Name{Space: ns.PubSubOwner, Local: "associate"}:
-			if err := o.link(o.name, child, false); err != nil {
+			if err := o.link(o.name, child); err != nil {
 				return nil, err
 			}
 		case c.Name == xmlstream.Name{Space: ns.PubSubOwner, Local: "dissociate"}:

@@ -55,7 +55,7 @@ func (o *op) setConfig() (*xmlstream.Node, error) {
 	if err := o.changeKind(was.Kind); err != nil {
 		return nil, err
 	}
-	if err := o.setEdges(f, false); err != nil {
+	if err := o.setEdges(f); err != nil {
 		return nil, err
 	}
 	if err := o.trim(); err != nil {

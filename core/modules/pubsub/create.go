@@ -137,7 +137,10 @@ func (o *op) make(f *form.Form) error {
 	if c.Expire > 0 {
 		o.listExpiry()
 	}
-	return o.setEdges(f, true)
+	if !o.svc.account { // XEP-0248 §5.3.1.2
+		o.notify(node.ForNodes, xmlstream.NewNode(ns.PubSubEvent, "create", "node", o.name))
+	}
+	return o.setEdges(f)
 }
 
 // affiliate adds the rows of an affiliation, seen from both sides.

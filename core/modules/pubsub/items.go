@@ -21,7 +21,10 @@ func (o *op) items() (*xmlstream.Node, error) {
 		return nil, err
 	}
 	if o.rec.Config.Kind == node.Collection {
-		return nil, node.Unsupported("retrieve-items", "A collection has no items of its own; ask the nodes in it.") // XEP-0248 §5.2.3
+		if len(o.verb.Nodes) > 0 { // XEP-0248 §6.2.3
+			return nil, node.Unsupported("retrieve-items", "Items of a collection are not asked for by their ids; ask the nodes in it.")
+		}
+		return o.collectionItems()
 	}
 	if !o.rec.Config.Persist { // §6.5.9.4
 		return nil, node.Unsupported("persistent-items", "This node keeps no items.")
@@ -41,18 +44,22 @@ func (o *op) mayRetrieve() error {
 	if err := o.rec.Config.MayRetrieve(o.rel); err != nil {
 		return o.hidden(err)
 	}
-	id := o.verb.Attr("subid")
-	if id == "" {
-		return nil
-	}
 	list, err := o.m.subs(o.ctx, o.svc, o.rec, o.from.Bare(), true)
 	if err != nil {
 		return err
 	}
+	id, of := o.verb.Attr("subid"), map[string]int{}
 	for i := range list {
-		if list[i].ID == id {
+		of[list[i].JID]++
+		switch {
+		case list[i].ID == id:
 			return nil
+		case id == "" && of[list[i].JID] > 1:
+			return node.Refuse(stanza.BadRequest, "", "subid-required", "You have several subscriptions; say by which.")
 		}
+	}
+	if id == "" {
+		return nil
 	}
 	return node.Refuse(stanza.NotAcceptable, "", "invalid-subid", "There is no such subscription.")
 }
@@ -102,13 +109,9 @@ func (o *op) pageOfItems() (*xmlstream.Node, error) {
 	if err != nil {
 		return nil, stanza.NewError(stanza.BadRequest, "The page that is asked for cannot be understood.")
 	}
-	limit := req.Limit(maxPage)
-	if s := o.verb.Attr("max_items"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 31)
-		if err != nil {
-			return nil, stanza.NewError(stanza.BadRequest, "max_items is a number.")
-		}
-		limit = min(limit, int(n))
+	limit, err := o.maxItems(req.Limit(maxPage))
+	if err != nil {
+		return nil, err
 	}
 	p, err := o.page(req, limit)
 	if err != nil {
@@ -128,6 +131,19 @@ func (o *op) pageOfItems() (*xmlstream.Node, error) {
 		res.Add(set.Node())
 	}
 	return res, nil
+}
+
+// maxItems bounds a page by what the request says (§6.5.7).
+func (o *op) maxItems(limit int) (int, error) {
+	s := o.verb.Attr("max_items")
+	if s == "" {
+		return limit, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, stanza.NewError(stanza.BadRequest, "max_items is a number.")
+	}
+	return min(limit, int(n)), nil
 }
 
 // fill adds the items of a page as far as they fit into a stanza, and returns the rows of those. What does not fit is what the next page in

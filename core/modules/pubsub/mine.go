@@ -6,8 +6,6 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub/node"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
-	"github.com/viaduct-xmpp/viaduct/core/payload/rsm"
-	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
@@ -68,47 +66,15 @@ func (o *op) myAffiliations() (*xmlstream.Node, error) {
 	})
 }
 
-// mine lists a person's rows of one kind in pages. Rows of nodes that were deleted a moment ago are left out.
+// mine lists a person's rows of one kind. Rows of nodes that were deleted a moment ago are left out.
 func (o *op) mine(out *xmlstream.Node, kind string, show func(key, what string) *xmlstream.Node) (*xmlstream.Node, error) {
-	req, err := rsm.Parse(o.query)
-	if err != nil {
-		return nil, stanza.NewError(stanza.BadRequest, "The page that is asked for cannot be understood.")
-	}
-	from := kind + sep
-	if req.After != "" {
-		from = kind + sep + req.After + "\x01"
-	}
-	limit := req.Limit(maxPage)
-	rows, err := o.m.t.of.Range(o.ctx, o.svc.person(o.from), from, kind+sepAfter, max(limit, 1)+1, false)
-	if err != nil {
-		return nil, fmt.Errorf("pubsub: read a person's nodes: %w", err)
-	}
-	more := len(rows) > limit
-	rows = rows[:min(limit, len(rows))]
-	res := rsm.Result{Index: -1, Count: -1}
-	for i, r := range rows {
-		key := strings.TrimPrefix(r.Key, kind+sep)
-		if i == 0 {
-			res.First = key
-		}
-		res.Last = key
-		ok, err := o.lives(key, r)
-		if err != nil {
+	return o.listed(out, list{table: o.m.t.of, owner: o.svc.person(o.from), kind: kind, show: func(key string, r storage.Row) (*xmlstream.Node, error) {
+		if ok, err := o.lives(key, r); err != nil || !ok {
 			return nil, err
 		}
-		if !ok {
-			continue
-		}
 		_, what := parseOf(r.Value)
-		if n := show(key, what); n != nil {
-			out.Add(n)
-		}
-	}
-	reply := o.reply(out)
-	if req.Given || more {
-		reply.Add(res.Node())
-	}
-	return reply, nil
+		return show(key, what), nil
+	}})
 }
 
 // lives tells whether a person's row is of a node that is there.

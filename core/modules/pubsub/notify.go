@@ -77,6 +77,7 @@ func (m *Module) tellAll(ctx context.Context, svc *service, rec *record, what st
 		}
 		t.subscribers(ctx, c, what, a.depth)
 	}
+	t.tellRoot(ctx, what, above)
 }
 
 // subscribers goes through a list in slices (attacks row 29). An address with several subscriptions gets one notification that names them
@@ -88,7 +89,7 @@ func (t *telling) subscribers(ctx context.Context, at *record, what string, dept
 	var alone []jid.JID
 	flush := func() {
 		j, err := jid.Parse(last)
-		if err != nil || len(ids) == 0 || !t.allowed(ctx, at, j) {
+		if err != nil || len(ids) == 0 || !t.allowed(ctx, at, what, j) {
 			return
 		}
 		t.seen[j.Bare()] = true
@@ -125,21 +126,28 @@ func (t *telling) subscribers(ctx context.Context, at *record, what string, dept
 	}
 }
 
-// allowed checks again what can change without the node being asked: the owner's roster, and the lists of a node in a collection.
-func (t *telling) allowed(ctx context.Context, at *record, who jid.JID) bool {
-	for _, r := range []*record{at, t.rec} {
-		if r.Config.Access == node.Open || r.Config.Access == node.Authorize && r == at {
-			continue
-		}
-		rel, err := t.m.relation(ctx, t.svc, r, who)
-		if err != nil || r.Config.MayRetrieve(rel) != nil {
+// allowed checks again what can change without the node being asked: the owner's roster, and the lists of a node in a collection. An outcast of the
+// node gets nothing by way of a collection either (XEP-0060 §4.1).
+func (t *telling) allowed(ctx context.Context, at *record, what string, who jid.JID) bool {
+	if c := &at.Config; c.Access != node.Open && c.Access != node.Authorize {
+		rel, err := t.m.relation(ctx, t.svc, at, who)
+		if err != nil || c.MayRetrieve(rel) != nil {
 			return false
 		}
-		if at == t.rec {
-			break
-		}
 	}
-	return true
+	if at == t.rec {
+		return true
+	}
+	if what == node.ForNodes { // that a node is there is told as discovery tells it
+		ok, err := t.m.visible(ctx, t.svc, t.rec, who)
+		if err != nil || !ok || t.rec.Config.Access == node.Whitelist {
+			return err == nil && ok
+		}
+		a, err := t.m.affiliation(ctx, t.svc, t.rec, who)
+		return err == nil && a != node.Outcast
+	}
+	rel, err := t.m.relation(ctx, t.svc, t.rec, who)
+	return err == nil && t.rec.Config.MayRetrieve(rel) == nil
 }
 
 func (t *telling) send(ctx context.Context, to []jid.JID) {

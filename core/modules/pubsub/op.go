@@ -38,6 +38,8 @@ type verb struct {
 	run func(*op) (*xmlstream.Node, error)
 	// optional: a request without a node is about all of them and holds nothing.
 	optional bool
+	// root: without a node it is about the root of a host (XEP-0248 §8.1).
+	root bool
 	// graph tells whether a request touches the edges of collections.
 	graph func(*op) bool
 }
@@ -52,13 +54,13 @@ func verbs() map[verbKey]verb {
 	return map[verbKey]verb{
 		{ns.PubSub, get, "subscriptions"}:      {run: (*op).mySubscriptions, optional: true},
 		{ns.PubSub, get, "affiliations"}:       {run: (*op).myAffiliations, optional: true},
-		{ns.PubSub, get, "options"}:            {run: (*op).getOptions},
+		{ns.PubSub, get, "options"}:            {run: (*op).getOptions, root: true},
 		{ns.PubSub, get, "default"}:            {run: (*op).defaultOptions, optional: true},
 		{ns.PubSub, get, "items"}:              {run: (*op).items},
 		{ns.PubSub, set, "create"}:             {run: (*op).create, graph: (*op).namesGraph},
-		{ns.PubSub, set, "subscribe"}:          {run: (*op).subscribe},
-		{ns.PubSub, set, "unsubscribe"}:        {run: (*op).unsubscribe},
-		{ns.PubSub, set, "options"}:            {run: (*op).setOptions},
+		{ns.PubSub, set, "subscribe"}:          {run: (*op).subscribe, root: true},
+		{ns.PubSub, set, "unsubscribe"}:        {run: (*op).unsubscribe, root: true},
+		{ns.PubSub, set, "options"}:            {run: (*op).setOptions, root: true},
 		{ns.PubSub, set, "publish"}:            {run: (*op).publish},
 		{ns.PubSub, set, "retract"}:            {run: (*op).retract},
 		{ns.PubSubOwner, get, "configure"}:     {run: (*op).getConfig},
@@ -118,7 +120,7 @@ func (m *Module) handle(ctx context.Context, req *module.Request) (*xmlstream.No
 		case err != nil:
 			m.tell(err)
 			if st := req.IQ.ErrorReply(err); st != nil {
-				reply(st)
+				reply(withRest(st, o, err))
 			}
 		case n != nil:
 			reply(req.IQ.Result(n))
@@ -152,7 +154,7 @@ func (o *op) named(v verb) error {
 		id, err := o.m.newID()
 		o.name = id
 		return err
-	case o.name == "" && v.optional:
+	case o.name == "" && (v.optional || v.root && !o.svc.account):
 		return nil
 	case o.name == "" && o.verb.Name.Local == "delete": // XEP-0248 §6.4.3.1: the root
 		return stanza.NewError(stanza.NotAllowed, "The root of all nodes cannot be deleted.")
@@ -168,7 +170,7 @@ func (o *op) named(v verb) error {
 // in the caller's goroutine.
 func (o *op) start(v verb, done func(*xmlstream.Node, error)) {
 	var keys []string
-	if o.name != "" {
+	if o.name != "" || v.root {
 		keys = append(keys, o.svc.key(o.name))
 	}
 	if v.graph != nil && v.graph(o) {
@@ -184,7 +186,7 @@ func (o *op) start(v verb, done func(*xmlstream.Node, error)) {
 func (o *op) perform(v verb, q journal.Poster, release func(), done func(*xmlstream.Node, error)) {
 	mark := o.u.Mark()
 	n, err := o.call(v)
-	if err != nil {
+	if err != nil && !isPartly(err) {
 		o.u.Back(mark)
 		o.after = nil
 	}
@@ -195,11 +197,11 @@ func (o *op) perform(v verb, q journal.Poster, release func(), done func(*xmlstr
 func (o *op) finish(q journal.Poster, n *xmlstream.Node, err error, release func(), done func(*xmlstream.Node, error)) {
 	o.u.After(q, func(failed error) {
 		defer release()
-		if err == nil && failed != nil {
+		if failed != nil && (err == nil || isPartly(err)) {
 			err = &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "The server cannot store this now; try again later.", Cause: failed}
 		}
 		done(n, err)
-		if err != nil {
+		if err != nil && !isPartly(err) {
 			return
 		}
 		for _, fn := range o.after {

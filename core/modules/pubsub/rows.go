@@ -63,6 +63,9 @@ func (s *service) person(bare jid.JID) string { return s.name + "/" + bare.Bare(
 
 // find reads a node; nil: there is none.
 func (m *Module) find(ctx context.Context, svc *service, name string) (*record, error) {
+	if name == "" {
+		return m.root(ctx, svc)
+	}
 	b, err := m.t.node.Get(ctx, svc.name, name)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, nil
@@ -86,6 +89,9 @@ func (s *service) put(r *record) (storage.PutRow, error) {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return storage.PutRow{}, fmt.Errorf("pubsub: encode node: %w", err)
+	}
+	if r.Name == "" {
+		return storage.PutRow{Table: tableNode, Owner: s.rootOwner(), Key: rootKey, Value: b}, nil
 	}
 	return storage.PutRow{Table: tableNode, Owner: s.name, Key: r.Name, Value: b}, nil
 }

@@ -30,7 +30,11 @@ func (o *op) subscriber() (jid.JID, error) {
 }
 
 func subscriptionNode(space, name string, s *node.Subscription) *xmlstream.Node {
-	n := xmlstream.NewNode(space, "subscription", "node", name, "jid", s.JID, "subscription", string(s.State))
+	n := xmlstream.NewNode(space, "subscription")
+	if name != "" { // the root has none (XEP-0248 §8.1)
+		n.SetAttr("node", name)
+	}
+	n.SetAttr("jid", s.JID).SetAttr("subscription", string(s.State))
 	if s.ID != "" {
 		n.SetAttr("subid", s.ID)
 	}
@@ -81,6 +85,9 @@ func (o *op) subscribe() (*xmlstream.Node, error) {
 		if err := sub.Submit(f); err != nil {
 			return nil, err
 		}
+	}
+	if o.rec.Config.Kind == node.Collection && slices.ContainsFunc(have, func(h node.Subscription) bool { return h.Overlaps(&sub) }) {
+		return nil, stanza.NewError(stanza.Conflict, "There is a subscription for this already.") // XEP-0248 §6.1.3
 	}
 	if err := o.roomForSub(len(have)); err != nil {
 		return nil, err
@@ -206,7 +213,11 @@ func (o *op) getOptions() (*xmlstream.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := xmlstream.NewNode(ns.PubSub, "options", "node", o.name, "jid", s.JID, "subid", s.ID)
+	out := xmlstream.NewNode(ns.PubSub, "options")
+	if o.name != "" {
+		out.SetAttr("node", o.name)
+	}
+	out.SetAttr("jid", s.JID).SetAttr("subid", s.ID)
 	return o.reply(out.Add(s.Form(o.rec.Config.Kind == node.Collection).Node())), nil
 }
 

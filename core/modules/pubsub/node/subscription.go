@@ -119,6 +119,11 @@ func depthOf(v string) (int, error) {
 	return int(n), nil
 }
 
+// Overlaps tells whether two subscriptions to a collection are told of the same (XEP-0248 §6.1.3).
+func (s *Subscription) Overlaps(other *Subscription) bool {
+	return s.For == other.For || s.For == ForAll || other.For == ForAll
+}
+
 // Wants tells whether a subscription to the node itself (depth 0) or to a collection above it is told of something.
 func (s *Subscription) Wants(what string, depth int) bool {
 	if s.State != Subscribed || !s.Deliver {
