@@ -60,6 +60,7 @@ func (n *fakeNet) Info() sdk.Info {
 		Capabilities: sdk.Capabilities{Edit: sdk.TimedCapability{Level: level}, Retract: sdk.TimedCapability{Level: level}, Reactions: sdk.ReactionCapability{Level: level},
 			GhostJoins: level, Typing: sdk.DirectionCapability{In: level, Out: level}, Presence: sdk.DirectionCapability{In: level, Out: level},
 			ReadReceipts: sdk.DirectionCapability{In: level, Out: level}, Topic: sdk.RoomTextCapability{Level: level}, Invite: level, Kick: level, Ban: level, Roles: level,
+			Files:      sdk.FileCapability{Level: level, MaxSize: 1 << 20, Count: 2, Types: []string{"image/*", "text/plain"}},
 			Idempotent: n.idempotent},
 		LoginFlows: []sdk.LoginFlowInfo{{ID: "token", Name: "Token"}},
 	}

@@ -41,6 +41,8 @@ type Media interface {
 	Open(ctx context.Context, bridge string, r sdk.MediaRequest) (sdk.MediaContent, error)
 	// URL returns the link of a file for XMPP clients, "" if it cannot be had.
 	URL(bridge string, login sdk.LoginID, in sdk.PortalKey, m sdk.Media) string
+	// Known tells which file a link is, with ID, type and size; false if the server neither has nor can get it.
+	Known(ctx context.Context, link string) (sdk.Media, bool)
 }
 
 // Module is the gateway with all its bridges.

@@ -78,6 +78,7 @@ func (p *portal) content(ctx context.Context, n *note, st *stanza.Stanza) sdk.Co
 	if in.Thread != "" {
 		c.Thread = &sdk.Thread{ID: in.Thread}
 	}
+	p.carry(ctx, &c)
 	return c
 }
 

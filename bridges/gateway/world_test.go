@@ -35,6 +35,7 @@ type worldOptions struct {
 	tune  gateway.Tuning
 	net   func(*fakeNet)
 	away  bool // the plugin is not attached
+	media gateway.Media
 	store func(storage.Store) storage.Store
 }
 
@@ -64,7 +65,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		Store:   o.store,
 		Modules: modules.Options{MUC: muc.Options{Hosts: hosts}},
 		Extra: func() []module.Module {
-			gw, err := gateway.New(gateway.Options{Bridges: []gateway.BridgeSpec{spec}, Tune: o.tune,
+			gw, err := gateway.New(gateway.Options{Bridges: []gateway.BridgeSpec{spec}, Tune: o.tune, Media: o.media,
 				Detached: func(_ string, err error) { w.ended <- err }})
 			if err != nil {
 				t.Fatal(err)

@@ -49,7 +49,7 @@ type Appliance struct {
 	pages   *httpd.Health
 	cmds    *admin.Registry
 	bridges *bridges
-	files   files
+	files   fileServices
 	web     *httpd.Server
 
 	reloading sync.Mutex // one at a time
@@ -103,7 +103,7 @@ func (a *Appliance) Start(ctx context.Context) error {
 	back, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.endBack = cancel
 	a.bg.Go(func() { a.certs.Run(back) })
-	if err := a.start(ctx); err != nil {
+	if err := a.start(ctx, back); err != nil {
 		return errors.Join(err, a.Stop(ctx))
 	}
 	for _, note := range a.config.Notes() {
@@ -112,7 +112,8 @@ func (a *Appliance) Start(ctx context.Context) error {
 	return nil
 }
 
-func (a *Appliance) start(ctx context.Context) error {
+// start opens everything; back lasts as long as the appliance runs.
+func (a *Appliance) start(ctx, back context.Context) error {
 	if err := a.http.ListenUnix(ctx, admin.SocketName, filepath.Join(a.config.DataDir, admin.SocketName), admin.Handler(a.cmds, a.log)); err != nil {
 		return err
 	}
@@ -128,6 +129,9 @@ func (a *Appliance) start(ctx context.Context) error {
 	if err := a.startFiles(ctx); err != nil {
 		return err
 	}
+	if err := a.startBridgeFiles(back); err != nil {
+		return err
+	}
 	if err := a.startWeb(ctx); err != nil {
 		return err
 	}
@@ -136,12 +140,14 @@ func (a *Appliance) start(ctx context.Context) error {
 
 // Stop takes everything down in order: no new connections, sessions kept or told, bridges drained, the store closed. It may be called once, after Start.
 func (a *Appliance) Stop(ctx context.Context) error {
-	errs := []error{a.stopWeb(ctx), a.bridges.stop(ctx), a.core.Stop(ctx), a.stopFiles()}
-	if a.http != nil {
-		errs = append(errs, a.http.Stop(ctx))
-	}
+	errs := []error{a.stopWeb(ctx), a.bridges.stop(ctx)}
 	if a.endBack != nil {
 		a.endBack()
+	}
+	a.bridges.files.Wait() // they write into the core's store
+	errs = append(errs, a.core.Stop(ctx), a.stopFiles())
+	if a.http != nil {
+		errs = append(errs, a.http.Stop(ctx))
 	}
 	a.bg.Wait()
 	return errors.Join(append(errs, a.close())...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/bridges/gateway"
 	"github.com/viaduct-xmpp/viaduct/bridges/gateway/admincmd"
+	"github.com/viaduct-xmpp/viaduct/bridges/gateway/files"
 	"github.com/viaduct-xmpp/viaduct/configs"
 	"github.com/viaduct-xmpp/viaduct/core/admin"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -23,23 +24,31 @@ import (
 
 // bridges joins plugins/host, which runs the plugins, and bridges/gateway, which speaks for them. Neither knows the other.
 type bridges struct {
-	a    *Appliance
-	o    Options
-	gw   *gateway.Module
-	host *host.Host
+	a     *Appliance
+	o     Options
+	gw    *gateway.Module
+	host  *host.Host
+	files *files.Files // nil: files of bridged rooms are named in text only
 }
 
 // newBridges makes both from the configuration; nothing is started.
 func newBridges(a *Appliance) (*bridges, error) {
 	b := &bridges{a: a, o: a.o}
+	var err error
 	opts := gateway.Options{IsAdmin: b.isAdmin}
+	if b.files, err = bridgeFiles(a.config); err != nil {
+		return nil, err
+	}
+	if b.files != nil { // an interface that holds a nil pointer is not nil
+		opts.Media = b.files
+	}
 	var specs []host.Spec
 	for i := range a.config.Bridges {
 		c := &a.config.Bridges[i]
-		opts.Bridges = append(opts.Bridges, gateway.BridgeSpec{Name: c.Name, Domain: c.Domain, Configured: true, Allow: allowOf(c)})
+		opts.Bridges = append(opts.Bridges, gateway.BridgeSpec{Name: c.Name, Domain: c.Domain, Configured: true, Allow: allowOf(c),
+			Configuration: sdk.Configuration{PublicURL: pluginURL(a.config, c.Name)}})
 		specs = append(specs, b.spec(c))
 	}
-	var err error
 	if b.gw, err = gateway.New(opts); err != nil {
 		return nil, err
 	}
@@ -79,7 +88,7 @@ func (b *bridges) spec(c *configs.Bridge) host.Spec {
 			if len(bad) > 0 {
 				return sdk.Configuration{}, bad
 			}
-			return sdk.Configuration{Name: c.Name, Domain: c.Domain, JSON: raw, Server: "Viaduct " + Version()["version"]}, nil
+			return sdk.Configuration{Name: c.Name, Domain: c.Domain, JSON: raw, PublicURL: pluginURL(b.o.Config, c.Name), Server: "Viaduct " + Version()["version"]}, nil
 		}}
 }
 

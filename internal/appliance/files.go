@@ -20,8 +20,8 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/turn"
 )
 
-// files is what serves files and calls.
-type files struct {
+// fileServices is what serves files and calls.
+type fileServices struct {
 	upload *upload.Module // nil: files cannot be shared
 	bucket *s3.Store      // nil: they lie in a folder
 	relay  *turn.Server

@@ -28,6 +28,7 @@ func (a *Appliance) startWeb(ctx context.Context) error {
 	if a.files.upload != nil {
 		m.Handle(upload.Path, httpd.Public, a.files.upload)
 	}
+	a.mountBridges(m)
 	m.Handle("GET "+websocket.Path, httpd.Public,
 		websocket.Handler(websocket.Options{Carry: a.core.Listeners().Carry, Serve: a.core.C2S().Serve, Limits: c.Limits.WithDefaults().XMLLimits(), Log: a.log}))
 	if url, ok := strings.CutPrefix(c.WebURL(), "http"); ok { // https becomes wss

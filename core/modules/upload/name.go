@@ -123,6 +123,12 @@ func (m *Module) link(id, name string) string {
 	return m.base.String() + Path + id + "/" + url.PathEscape(name)
 }
 
+// FileLink is the URL of a file that was stored under an id and a name.
+func (m *Module) FileLink(id, name string) string { return m.link(id, name) }
+
+// FilePath is the path by which ServeHTTP serves a file.
+func (*Module) FilePath(id, name string) string { return Path + id + "/" + name }
+
 // FileID returns the id of a file from its URL; ok is false for what is no link to a file of this server.
 func (m *Module) FileID(link string) (id string, ok bool) {
 	u, err := url.Parse(link)
