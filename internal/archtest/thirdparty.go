@@ -52,6 +52,8 @@ func Libraries() []Library {
 		{Path: "maunium.net/go/mautrix/crypto", Why: "does not build with CGO_ENABLED=0"},
 		{Path: "maunium.net/go/mautrix/bridgev2", Why: "a framework that wants to be the hub"},
 		{Path: "go.mau.fi/util", Packages: []string{"bridges/matrix/..."}, Why: "mautrix's own helpers, where its API asks for them"},
+		{Path: "go.mau.fi/util/emojishortcodes", Packages: []string{"bridges/slack/slackfmt"}, Why: "Slack's short names of emoji"},
+		{Path: "go.mau.fi/util/variationselector", Packages: []string{"bridges/slack/slackfmt"}, Why: "emoji of that table as people type them"},
 
 		{Path: "github.com/google/go-cmp", Packages: suites, Tests: true, Why: "differences in tests"},
 		{Path: "go.uber.org/goleak", Packages: suites, Tests: true, Why: "goroutines that outlive a test"},
