@@ -43,7 +43,8 @@ type Rooms struct {
 // Commands returns the commands.
 func (c *Rooms) Commands() []*Command {
 	return []*Command{
-		{Name: "room list", Args: "[SERVICE]", Max: 1, Stopped: true, Run: c.list, Short: "list the rooms"},
+		{Name: "room list", Args: "[SERVICE]", Max: 1, Stopped: true, Run: c.list, Short: "list the rooms",
+			Flags: []Flag{{Name: "ownerless", Doc: "only rooms that nobody owns, such as those whose owner's account was deleted"}}},
 		{Name: "room show", Args: "ROOM", Min: 1, Max: 1, Stopped: true, Run: c.show, Short: "show a room, its lists and who is there"},
 		{Name: "room create", Args: "ROOM OWNER", Min: 2, Max: 2, Run: c.create, Flags: []Flag{{Name: "name", Value: "NAME", Doc: "the name to show"}},
 			Short: "make a persistent room"},
@@ -94,10 +95,19 @@ func (c *Rooms) list(ctx context.Context, r *Request) (Result, error) {
 				return Result{}, err
 			}
 			for _, row := range rows {
+				page.After = row.JID
+				if r.Is("ownerless") {
+					owners, err := c.Store.Affiliations(ctx, row.JID, "owner", storage.Page{Limit: 1})
+					if err != nil {
+						return Result{}, err
+					}
+					if len(owners) > 0 {
+						continue
+					}
+				}
 				i := roomInfo{JID: row.JID, Name: row.Name, Public: row.Public, Created: row.Created, Occupants: c.occupants(ctx, row.JID)}
 				infos = append(infos, i)
 				t.Rows = append(t.Rows, []string{i.JID, i.Name, strconv.Itoa(len(i.Occupants)), strconv.FormatBool(i.Public)})
-				page.After = row.JID
 			}
 			if len(rows) < page.Limit {
 				break

@@ -41,9 +41,7 @@ func (a *actor) absentees(changes []room.AffiliationChange) []absence {
 func (a *actor) tellOfAbsent(list []absence, invited []jid.JID, by jid.JID) {
 	for _, v := range list {
 		item := xmlstream.NewNode(ns.MUCUser, "item", "affiliation", v.now.String(), "jid", v.who.String(), "role", room.NoRole.String())
-		st := stanza.NewMessage("", mucUser().Add(item))
-		st.From, st.ID = a.jid, a.m.newID()
-		a.fan(st, a.audience().full)
+		a.tellAbsence(v.who.String(), item)
 		if d := v.who.Domain(); v.who == by || slices.Contains(invited, v.who) || a.m.d.Hosts.IsLocal(d) && !a.m.d.Hosts.IsAccountDomain(d) {
 			continue // an invitation says it too; a bridge's people are told on their network
 		}
@@ -53,6 +51,26 @@ func (a *actor) tellOfAbsent(list []absence, invited []jid.JID, by jid.JID) {
 		told := stanza.NewMessage("", x)
 		told.ID = a.m.newID()
 		a.m.d.Router.Send(a.ctx, told.With(a.jid, v.who))
+	}
+}
+
+// tellAbsence tells those who see real addresses. Observers of the lists' versions get them in the same message (XEP-0463 §5.2.2), or in one that
+// follows (tellVersions), but not twice.
+func (a *actor) tellAbsence(who string, item *xmlstream.Node) {
+	message := func(x *xmlstream.Node) *stanza.Stanza {
+		st := stanza.NewMessage("", x.Add(item.Clone()))
+		st.From, st.ID = a.jid, a.m.newID()
+		return st
+	}
+	groups, rest := a.marked(who, a.audience().full)
+	for _, g := range groups {
+		a.fan(message(mucUser().Add(g.mark)), g.to)
+	}
+	if len(a.extra.lists.fresh) > 0 && len(a.extra.lists.watch) > 0 {
+		rest = slices.DeleteFunc(slices.Clone(rest), func(full jid.JID) bool { return a.awaits(full, who) })
+	}
+	if len(rest) > 0 {
+		a.fan(message(mucUser()), rest)
 	}
 }
 

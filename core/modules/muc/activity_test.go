@@ -142,7 +142,7 @@ func TestPaceForgets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.note(who, lastWord{at: at.Add(time.Duration(i) * time.Minute)}, time.Minute)
+		p.note(who, lastWord{At: at.Add(time.Duration(i) * time.Minute)}, time.Minute)
 	}
 	if len(p.last) > 100 {
 		t.Errorf("%d are remembered", len(p.last))

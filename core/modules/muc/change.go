@@ -19,7 +19,7 @@ func (a *actor) carryOut(o *orders) (tell func()) {
 			continue
 		}
 		a.keepVoice(r.o, r.role)
-		later = append(later, func() { a.changeRole(r.o, r.role, r.reason) })
+		later = append(later, func() { a.changeRole(r.o, r.role, r.reason, "") })
 	}
 	later = append(later, a.applyLists(o.lists, o.actor, !o.silent))
 	return func() {
@@ -49,10 +49,10 @@ func (a *actor) applyLists(changes []room.AffiliationChange, actor room.Actor, i
 	var later []func()
 	for _, e := range effects {
 		if e.Role == room.NoRole {
-			later = append(later, a.remove(e.Occupant, removal{status: []int{e.Status}, reason: e.Change.Reason, actor: actor}))
+			later = append(later, a.remove(e.Occupant, removal{status: []int{e.Status}, reason: e.Change.Reason, actor: actor, listed: e.Change.Target}))
 			continue
 		}
-		later = append(later, func() { a.changeRole(e.Occupant, e.Role, e.Change.Reason) })
+		later = append(later, func() { a.changeRole(e.Occupant, e.Role, e.Change.Reason, e.Change.Target) })
 	}
 	return func() {
 		for _, f := range later {
@@ -81,9 +81,9 @@ func (a *actor) newMembers(changes []room.AffiliationChange) []jid.JID {
 	return out
 }
 
-// changeRole gives an occupant a role (or shows a new affiliation) and tells everybody: those who do not see the new role any more that she is
+// changeRole gives an occupant a role (or shows a new affiliation, of whom listed names) and tells everybody: those who do not see the new role any more that she is
 // gone, the others what she is now.
-func (a *actor) changeRole(o *room.Occupant, role room.Role, reason string) {
+func (a *actor) changeRole(o *room.Occupant, role room.Role, reason, listed string) {
 	if a.room.ByNick(o.Nick) != o {
 		return // she has left in the same request
 	}
@@ -94,7 +94,7 @@ func (a *actor) changeRole(o *room.Occupant, role room.Role, reason string) {
 		o.VoiceAsked = false
 	}
 	n := a.available(o)
-	n.reason = reason
+	n.reason, n.listed = reason, listed
 	for _, s := range o.Sessions {
 		a.tellSelf(n, s)
 	}

@@ -18,12 +18,19 @@ type Config struct {
 	PresencesPerMinute int `yaml:"presences_per_minute"`
 	// SilentMinutes is after how much silence an occupant of another server is asked whether she is still there. Default 15.
 	SilentMinutes int `yaml:"silent_minutes"`
+	// Ownerless says what becomes of a room when the account of its only owner is deleted. heir: an admin of the room becomes its owner, and
+	// without one it waits for an administrator of the server. destroy: the same, but without an admin it ends as soon as nobody is in it. keep: it
+	// waits for an administrator. Default heir.
+	Ownerless string `yaml:"ownerless"`
 }
 
 // WithDefaults returns the configuration with the defaults filled in.
 func (c Config) WithDefaults() Config {
 	if c.Create == "" {
 		c.Create = string(CreateLocal)
+	}
+	if c.Ownerless == "" {
+		c.Ownerless = string(OrphanHeir)
 	}
 	for _, d := range []struct {
 		field *int
@@ -41,6 +48,9 @@ func (c Config) Check() error {
 	if p := CreatePolicy(c.Create); !slices.Contains([]CreatePolicy{CreateLocal, CreateAnyone, CreateNobody}, p) {
 		return fmt.Errorf("create is local, anyone or nobody, not %q", c.Create)
 	}
+	if p := OrphanPolicy(c.Ownerless); !slices.Contains([]OrphanPolicy{OrphanHeir, OrphanDestroy, OrphanKeep}, p) {
+		return fmt.Errorf("ownerless is heir, destroy or keep, not %q", c.Ownerless)
+	}
 	if c.SilentMinutes < 1 {
 		return fmt.Errorf("silent_minutes is at least 1")
 	}
@@ -50,6 +60,7 @@ func (c Config) Check() error {
 // Apply puts it into the options of the module.
 func (c Config) Apply(o *Options) {
 	o.Create, o.PerAccount, o.JoinsPerMinute = CreatePolicy(c.Create), c.PerAccount, c.JoinsPerMinute
+	o.Ownerless = OrphanPolicy(c.Ownerless)
 	o.Silent = time.Duration(c.SilentMinutes) * time.Minute
 	if o.Shows.Size = -1; c.PresencesPerMinute > 0 {
 		o.Shows.Size, o.Shows.Every = 5, time.Minute/time.Duration(c.PresencesPerMinute)

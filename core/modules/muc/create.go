@@ -130,22 +130,29 @@ func (a *actor) stopWaiting() {
 	}
 }
 
-// expire ends a room in its own name.
+// expire ends a room that nobody has configured.
 func (a *actor) expire() {
-	u := a.unit()
+	a.endRoom(a.unit(), "This room was not configured in time.", func(err error) {
+		if err != nil {
+			a.m.d.Log.Error("an unconfigured room could not be removed", "room", a.jid.String(), "err", err)
+		}
+	})
+}
+
+// endRoom ends a room in its own name.
+func (a *actor) endRoom(u *journal.Unit, reason string, done func(error)) {
 	v := &event.RoomChange{Room: a.jid, Unit: u}
 	if err := decide(a, &a.m.ev.Destroyed, v, nil); err != nil {
-		a.m.d.Log.Error("an unconfigured room could not be removed", "room", a.jid.String(), "err", err)
+		done(err)
 		return
 	}
 	a.drop(u)
 	a.commit(u, func(err error) {
-		if err != nil {
-			a.m.d.Log.Error("an unconfigured room could not be removed", "room", a.jid.String(), "err", err)
-			return
+		if err == nil {
+			a.end(xmlstream.NewNode(ns.MUCUser, "destroy").Add(xmlstream.NewNode(ns.MUCUser, "reason").SetText(reason)))
+			_ = a.m.ev.Destroyed.Committed(a.ctx, v)
 		}
-		a.end(xmlstream.NewNode(ns.MUCUser, "destroy").Add(xmlstream.NewNode(ns.MUCUser, "reason").SetText("This room was not configured in time.")))
-		_ = a.m.ev.Destroyed.Committed(a.ctx, v)
+		done(err)
 	})
 }
 

@@ -6,62 +6,147 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
 
-// accountDeleted takes back what rooms have granted an account, in the unit that deletes it: whoever registers the address next is somebody else. A ban
-// stays. A room may be left without an owner; an administrator can name one.
+// accountDeleted takes back what rooms have granted an account and keep of it, in the unit that deletes it: whoever registers the address next is
+// somebody else. A ban stays. What follows for each room is that room's to decide: it is noted in the same unit (tableLeaving), so that it
+// happens also if the server stops in between.
 func (m *Module) accountDeleted(ctx context.Context, c *event.AccountChange) error {
-	who := c.JID.Bare().String()
-	var rooms []jid.JID
+	who := c.JID.Bare()
+	list, err := m.leavings(ctx, c.Unit, who)
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		if err := m.erase(ctx, c.Unit, l.room.String(), who.String()); err != nil {
+			return err
+		}
+		c.Unit.Add(l.row())
+	}
+	c.Unit.Add(storage.DeleteRows{Table: tableKeepers, Owner: who.String()}, storage.DeleteRows{Table: tableTraces, Owner: who.String()})
+	m.goneMu.Lock()
+	defer m.goneMu.Unlock()
+	m.gone[who.String()] = list
+	return nil
+}
+
+// leavings are the rooms with something of a person; the rows that take back her affiliations are added.
+func (m *Module) leavings(ctx context.Context, u *journal.Unit, who jid.JID) ([]leaving, error) {
+	var out []leaving
+	known := map[string]bool{}
+	add := func(at, was string) {
+		if j, err := jid.Parse(at); err == nil && !known[at] {
+			known[at] = true
+			out = append(out, leaving{room: j, who: who, was: was})
+		}
+	}
 	for p := (storage.Page{Limit: 1000}); ; {
-		page, err := m.d.Store.Rooms().RoomsOf(ctx, who, p)
+		page, err := m.d.Store.Rooms().RoomsOf(ctx, who.String(), p)
 		if err != nil {
-			return fmt.Errorf("muc: rooms of a deleted account: %w", err)
+			return nil, fmt.Errorf("muc: rooms of a deleted account: %w", err)
 		}
 		for _, f := range page {
 			if af, ok := room.ParseAffiliation(f.Affiliation); !ok || af == room.Outcast {
 				continue
 			}
-			c.Unit.Add(storage.PutAffiliation{Affiliation: storage.Affiliation{Room: f.Room, JID: who, Affiliation: room.None.String()}})
-			if at, err := jid.Parse(f.Room); err == nil {
-				rooms = append(rooms, at)
-			}
+			u.Add(storage.PutAffiliation{Affiliation: storage.Affiliation{Room: f.Room, JID: who.String(), Affiliation: room.None.String()}})
+			add(f.Room, f.Affiliation)
 		}
 		if len(page) < p.Limit {
 			break
 		}
 		p.After = page[len(page)-1].Room
 	}
-	c.Unit.Add(storage.DeleteRows{Table: tableKeepers, Owner: who})
-	m.goneMu.Lock()
-	defer m.goneMu.Unlock()
-	m.gone[who] = rooms
-	return nil
+	traces, err := m.tracesOf(ctx, who.String())
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range traces {
+		add(at, room.None.String())
+	}
+	return out, nil
 }
 
-// accountGone says the same to the rooms that are in memory, and to who is in them.
+// accountGone tells the rooms, and who is in them.
 func (m *Module) accountGone(ctx context.Context, c *event.AccountChange) error {
 	who := c.JID.Bare().String()
 	m.goneMu.Lock()
-	rooms := m.gone[who]
+	list := m.gone[who]
 	delete(m.gone, who)
 	m.goneMu.Unlock()
-	for _, at := range rooms {
-		if !m.rooms.has(at) { // it will read its lists anew
-			continue
-		}
-		err := m.call(ctx, at, exclusive, func(a *actor, in *inbound, done func(error)) {
-			if a.room == nil || a.room.Affiliation(c.JID) <= room.None {
-				done(nil)
-				return
-			}
-			a.changeLists(in, []room.AffiliationChange{{Target: who, Affiliation: room.None, Reason: "the account was deleted"}}, done)
-		})
+	for _, l := range list {
+		err := m.call(ctx, l.room, exclusive, func(a *actor, in *inbound, done func(error)) { a.bereave(in, l, done) })
 		if err != nil {
-			return fmt.Errorf("muc: tell %s of a deleted account: %w", at, err)
+			return fmt.Errorf("muc: tell %s of a deleted account: %w", l.room, err)
 		}
 	}
 	return nil
+}
+
+// resumeLeaving tells the rooms that had not heard of a deleted account when the server stopped.
+func (m *Module) resumeLeaving(ctx context.Context) error {
+	for name, h := range m.hosts {
+		const page = 500
+		for from := ""; ; {
+			rows, err := m.d.Store.Table(tableLeaving).Range(ctx, name, from, "", page, false)
+			if err != nil {
+				return fmt.Errorf("muc: start: %w", err)
+			}
+			for _, r := range rows {
+				from = r.Key + "\x00"
+				l, err := parseLeaving(r)
+				if err != nil {
+					return err
+				}
+				m.post(h, l.room, func(a *actor) {
+					in := &inbound{u: a.unit(), h: h, call: true}
+					a.accept(task{class: exclusive, in: in, run: func(a *actor, in *inbound) {
+						a.bereave(in, l, func(err error) {
+							if err != nil {
+								m.d.Log.Error("a room could not be told of a deleted account", "room", l.room.String(), "err", err)
+							}
+						})
+					}})
+				})
+			}
+			if len(rows) < page {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// bereave makes a deleted account's absence the room's: the lists and their version, what is in memory, and who owns it now.
+func (a *actor) bereave(in *inbound, l leaving, done func(error)) {
+	in.u.Add(storage.DeleteRow{Table: tableLeaving, Owner: a.jid.Domain(), Key: l.key()})
+	if a.room == nil {
+		a.commit(in.u, done)
+		return
+	}
+	was, _ := room.ParseAffiliation(l.was)
+	var changes []room.AffiliationChange
+	if a.room.Affiliation(l.who) > room.None { // it was in memory
+		was = a.room.Affiliation(l.who)
+		changes = append(changes, room.AffiliationChange{Target: l.who.String(), Affiliation: room.None, Reason: "the account was deleted"})
+	} else if was > room.None {
+		a.logList(in.u, []listChange{{JID: l.who.String(), Was: was, Is: room.None}})
+	}
+	next := a.succession(in.u, l.who, was)
+	if next.heir != "" {
+		changes = append(changes, room.AffiliationChange{Target: next.heir, Affiliation: room.Owner, Reason: "the last owner's account was deleted"})
+	}
+	if len(changes) > 0 {
+		a.saveAffiliations(in.u, changes)
+	}
+	a.succeed(in, next, func(err error) {
+		if err == nil && a.room != nil {
+			a.forgetPerson(l.who)
+			a.applyLists(changes, room.Actor{Service: true}, true)()
+		}
+		done(err)
+	})
 }

@@ -107,6 +107,7 @@ func (a *actor) putHats(u *journal.Unit, bare string, uris []string) {
 		panic(fmt.Sprintf("muc: encode hats: %v", err))
 	}
 	u.Add(storage.PutRow{Table: tableHats, Owner: a.jid.String(), Key: bare, Value: b})
+	a.trace(u, bare)
 }
 
 // wearers returns who wears a hat, in the order of their addresses.

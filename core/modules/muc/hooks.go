@@ -24,6 +24,8 @@ type hooks struct {
 	items   map[string]func(*actor, jid.JID) []module.DiscoItem // disco#items of a node of a room
 	loads   []func(*actor) error                                // the room was read from the store
 	routes  []func(*Module) module.IQRoute                      // requests to the host itself
+
+	configures []func(*actor, *journal.Unit, room.Config) // the configuration changes: rows for its unit
 }
 
 // features that XEP-0045 does not know, one file each.
@@ -31,7 +33,7 @@ var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityF
 	versionsFeature}
 
 // featureTables are the tables of those features. Their rows are owned by the room and go with it.
-var featureTables = []string{tableActivity, tableHats, tableTokens, tableAffiliations}
+var featureTables = []string{tableActivity, tableHats, tableTokens, tableAffiliations, tablePace}
 
 // dropFeatures adds the rows that remove what features have stored for a room.
 func dropFeatures(u *journal.Unit, at jid.JID) {
@@ -104,6 +106,13 @@ func (h *hooks) load(a *actor) error {
 		}
 	}
 	return nil
+}
+
+// configure adds the rows of a change of the configuration.
+func (h *hooks) configure(a *actor, u *journal.Unit, c room.Config) {
+	for _, f := range h.configures {
+		f(a, u, c)
+	}
 }
 
 // listed answers disco#items of a node of a room.

@@ -92,6 +92,7 @@ type removal struct {
 	status []int
 	reason string
 	actor  room.Actor
+	listed string            // whose change of affiliation this is, if it is one
 	aff    *room.Affiliation // shown; nil: as it is
 }
 
@@ -99,7 +100,7 @@ type removal struct {
 // moderator's answer goes between (XEP-0045 §8.2).
 func (a *actor) remove(o *room.Occupant, r removal) (tell func()) {
 	n := a.departure(o, r.status...)
-	n.reason, n.actor = r.reason, r.actor.Nick
+	n.reason, n.actor, n.listed = r.reason, r.actor.Nick, r.listed
 	if r.aff != nil {
 		n.aff = *r.aff
 	}

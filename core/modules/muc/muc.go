@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
-	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
@@ -53,6 +52,8 @@ type Options struct {
 	Unconfigured time.Duration
 	// Shows and Renames bound how often one occupant changes her availability and her nick; 5, then one in 2 s, and 5, then one in 10 s, by default.
 	Shows, Renames room.Rate
+	// Ownerless says what becomes of rooms whose only owner's account is deleted; OrphanHeir by default.
+	Ownerless OrphanPolicy
 	// Silent is after which time without a word an occupant of another server is asked whether she is still there; 15 minutes by default.
 	Silent time.Duration
 }
@@ -84,7 +85,7 @@ type Module struct {
 	base    context.Context
 	stopped atomic.Bool
 	goneMu  sync.Mutex
-	gone    map[string][]jid.JID // by account that is being deleted: the rooms that take back what they granted (gone.go)
+	gone    map[string][]leaving // by account that is being deleted: the rooms that have something of it (gone.go)
 
 	asking atomic.Int32 // pings of all rooms that wait for their answer (heal.go)
 }
@@ -121,11 +122,14 @@ func New(o Options) *Module {
 	if o.Renames.Size == 0 {
 		o.Renames = room.Rate{Size: 5, Every: 10 * time.Second}
 	}
+	if o.Ownerless == "" {
+		o.Ownerless = OrphanHeir
+	}
 	if o.Silent == 0 {
 		o.Silent = 15 * time.Minute
 	}
 	m := &Module{o: o, hosts: map[string]*host{}, dispatch: newDispatch(), base: context.Background()}
-	m.gone = map[string][]jid.JID{}
+	m.gone = map[string][]leaving{}
 	m.rooms.init()
 	m.joined.init()
 	return m
@@ -145,7 +149,7 @@ func (m *Module) Info() module.Info {
 		{ID: "XEP-0425", Version: "0.3.0", Status: "complete", Note: "both namespaces in use"},
 		{ID: "XEP-0433", Version: "0.1.0", Status: "complete", Note: "the public rooms of each service; pages in one direction"},
 		{ID: "XEP-0452", Version: "0.2.2", Status: "complete", Note: "mentions of XEP-0372 and XEP-0513"},
-		{ID: "XEP-0463", Version: "0.2.0", Status: "partial", Note: "changes are told by messages; their presence carries no versions"},
+		{ID: "XEP-0463", Version: "0.2.0", Status: "complete"},
 		{ID: "XEP-0486", Version: "0.1.0", Status: "complete"},
 		{ID: "XEP-0488", Version: "0.1.0", Status: "complete"},
 		{ID: "XEP-0500", Version: "0.1.1", Status: "complete"},
@@ -199,9 +203,12 @@ func (m *Module) AddHost(s HostSpec) error {
 	return nil
 }
 
-// Start removes what temporary rooms of an earlier run have left.
+// Start removes what temporary rooms of an earlier run have left, and tells rooms of accounts that were deleted when it stopped.
 func (m *Module) Start(ctx context.Context) error {
-	return m.sweepTemporary(ctx)
+	if err := m.sweepTemporary(ctx); err != nil {
+		return err
+	}
+	return m.resumeLeaving(ctx)
 }
 
 // Stop tells the occupants of other servers and ends the timers of the rooms. What is under way is finished by the committer.

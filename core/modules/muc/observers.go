@@ -147,12 +147,70 @@ func seen(log []listChange, s sight, who jid.JID) (items []*xmlstream.Node, own 
 	return items, own
 }
 
-// tellVersions tells the observers of changes that are in force (XEP-0463 §5.2.2).
+// group is observers who have the same version, and what a stanza that shows a change says to them.
+type group struct {
+	mark *xmlstream.Node
+	to   []jid.JID
+}
+
+// marked divides those who are about to be shown a change of somebody's affiliation (XEP-0463 §5.2.2): rest gets it as it is, each group with the versions
+// before and after it, which are its own from then on. A stanza can carry them only if there is nothing before this change that the observer has not
+// been told; otherwise, and if it is about herself, she gets a message afterwards (tellVersions).
+func (a *actor) marked(target string, to []jid.JID) (groups []group, rest []jid.JID) {
+	l := &a.extra.lists
+	i := slices.IndexFunc(l.fresh, func(c listChange) bool { return c.JID == target })
+	if i < 0 || len(l.watch) == 0 {
+		return nil, to
+	}
+	c := l.fresh[i]
+	by := map[int64]int{}
+	for _, full := range to {
+		has, ok := l.watch[full]
+		if !ok || !a.nextFor(full, has, l.fresh[:i], c) {
+			rest = append(rest, full)
+			continue
+		}
+		at, known := by[has]
+		if !known {
+			at = len(groups)
+			by[has] = at
+			groups = append(groups, group{mark: xmlstream.NewNode(ns.MUCAffiliations, "mav", "since", a.version(has), "until", a.version(c.n))})
+		}
+		groups[at].to = append(groups[at].to, full)
+		l.watch[full] = c.n
+	}
+	return groups, rest
+}
+
+// nextFor tells whether a change is the next one that an observer is to be told of.
+func (a *actor) nextFor(full jid.JID, has int64, before []listChange, c listChange) bool {
+	if c.n <= has || c.JID == full.Bare().String() {
+		return false
+	}
+	s := a.sightOf(full)
+	for _, b := range before {
+		if b.n > has && s.item(b.JID, b.Was, b.Is) != nil {
+			return false
+		}
+	}
+	return s[c.Is] || s[c.Was] && c.Is == room.None // what she is shown is what her lists say
+}
+
+// awaits tells whether an observer will be told of a change of somebody's affiliation by a message.
+func (a *actor) awaits(full jid.JID, target string) bool {
+	has, ok := a.extra.lists.watch[full]
+	return ok && slices.ContainsFunc(a.extra.lists.fresh, func(c listChange) bool {
+		return c.JID == target && c.n > has && a.sightOf(full).item(c.JID, c.Was, c.Is) != nil
+	})
+}
+
+// tellVersions tells the observers of changes that are in force by messages, if no other stanza has done so (XEP-0463 §5.2.2).
 func (a *actor) tellVersions(log []listChange) {
 	if a.room == nil {
 		return
 	}
 	last := log[len(log)-1].n
+	a.extra.lists.fresh = slices.DeleteFunc(a.extra.lists.fresh, func(c listChange) bool { return c.n <= last })
 	for full, has := range a.extra.lists.watch {
 		news := slices.DeleteFunc(slices.Clone(log), func(c listChange) bool { return c.n <= has })
 		if len(news) == 0 {

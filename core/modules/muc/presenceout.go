@@ -30,7 +30,8 @@ type notice struct {
 	status  []int  // for everybody
 	own     []int  // for the occupant's own sessions, besides 110
 	destroy *xmlstream.Node
-	mark    *xmlstream.Node // the version of the lists (XEP-0463), for the own session only
+	mark    *xmlstream.Node // versions of the lists (XEP-0463), for those who are sent this
+	listed  string          // whose affiliation has changed, if this shows it
 }
 
 // available is the notice of what an occupant shows now.
@@ -63,7 +64,7 @@ func (n *notice) stanza(a *actor, real jid.JID, own bool) *stanza.Stanza {
 		item.Add(xmlstream.NewNode(ns.MUCUser, "reason").SetText(n.reason))
 	}
 	x := mucUser()
-	if own && n.mark != nil {
+	if n.mark != nil {
 		x.Add(n.mark)
 	}
 	x.Add(item)
@@ -111,6 +112,9 @@ func (a *actor) tellOthers(n notice, role room.Role) {
 		own = append(slices.Clone(own), n.skip)
 	}
 	full, anon = without(full, own), without(anon, own)
+	if n.listed == n.o.Bare.String() {
+		full = a.tellObservers(n, full)
+	}
 	if plain := n.plain(); plain {
 		c := a.shown(n.o)
 		a.fan(c.full.st, full)
@@ -118,15 +122,29 @@ func (a *actor) tellOthers(n notice, role room.Role) {
 		return
 	}
 	if len(full) > 0 {
-		real := n.real
-		if real.IsZero() {
-			real = n.o.RealJID()
-		}
-		a.fan(n.stanza(a, real, false), full)
+		a.fan(n.stanza(a, n.shownJID(), false), full)
 	}
 	if len(anon) > 0 {
 		a.fan(n.stanza(a, jid.JID{}, false), anon)
 	}
+}
+
+// tellObservers shows a change of an affiliation to those who see the versions of the lists in it, and returns the others.
+func (a *actor) tellObservers(n notice, full []jid.JID) (rest []jid.JID) {
+	groups, rest := a.marked(n.listed, full)
+	for _, g := range groups {
+		n.mark = g.mark
+		a.fan(n.stanza(a, n.shownJID(), false), g.to)
+	}
+	return rest
+}
+
+// shownJID is the real address that is shown to those who may see it.
+func (n *notice) shownJID() jid.JID {
+	if n.real.IsZero() {
+		return n.o.RealJID()
+	}
+	return n.real
 }
 
 // tellSelf shows the notice to one of the occupant's own sessions.

@@ -90,6 +90,7 @@ func (a *actor) request(in *inbound, m room.Membership) {
 		return
 	}
 	in.u.Add(storage.PutRow{Table: tableRequests, Owner: a.jid.String(), Key: bare, Value: b})
+	a.trace(in.u, bare)
 	a.commit(in.u, func(err error) {
 		if err != nil {
 			a.answerFailure(in, err)

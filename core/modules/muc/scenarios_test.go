@@ -20,6 +20,8 @@ func options(o *xmpptest.Options, key, value string) (err error) {
 	switch key {
 	case "rooms.create":
 		o.Modules.MUC.Create = muc.CreatePolicy(value)
+	case "rooms.ownerless":
+		o.Modules.MUC.Ownerless = muc.OrphanPolicy(value)
 	case "rooms.per_account":
 		o.Modules.MUC.PerAccount, err = strconv.Atoi(value)
 	default:

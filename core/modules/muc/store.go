@@ -117,6 +117,7 @@ func (a *actor) saveConfig(u *journal.Unit, c room.Config) {
 	case is && !was:
 		a.markTemporary(u)
 	}
+	a.m.dispatch.configure(a, u, c)
 	if old := a.room.Config.Keeper; old != c.Keeper {
 		if old != "" {
 			u.Add(storage.DeleteRow{Table: tableKeepers, Owner: old, Key: a.jid.String()})

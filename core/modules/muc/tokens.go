@@ -84,6 +84,7 @@ func (a *actor) putToken(u *journal.Unit, text string, t token) {
 		panic(fmt.Sprintf("muc: encode token: %v", err))
 	}
 	u.Add(storage.PutRow{Table: tableTokens, Owner: a.jid.String(), Key: text, Value: b})
+	a.trace(u, t.By)
 }
 
 func (a *actor) dropToken(u *journal.Unit, text string) {

@@ -22,9 +22,6 @@ const keptChanges = 500
 
 // versionsFeature: the lists of a room have versions, so that a client that comes back gets what has changed (XEP-0463). Who may read which list is
 // as for a request (XEP-0045 §9.5, §10.5): an observer is told of what she may read, and her version goes on when there is something for her.
-//
-// NOTSPEC: XEP-0463 §5.2.2 puts versions also into the presence that shows a change. Presence is made once for all viewers, and versions are an
-// observer's own: she gets a message for each change, of people in the room too.
 func versionsFeature(d *dispatch) {
 	d.loads = append(d.loads, (*actor).loadVersion)
 	d.info = append(d.info, func(*actor, jid.JID, *form.Form) []string { return []string{ns.MUCAffiliations} })
@@ -36,6 +33,8 @@ type listVersions struct {
 	next int64 // number of the newest change that was begun
 	// watch holds the sessions that have asked for versions, with the version that each has.
 	watch map[jid.JID]int64
+	// fresh are changes that are committed and of which observers are being told (observers.go).
+	fresh []listChange
 }
 
 // note remembers which version a session has.
@@ -73,9 +72,8 @@ func (a *actor) loadVersion() error {
 	return nil
 }
 
-// logChanges adds the rows of the changes that are one, and sees to it that observers are told once they are committed and in force.
+// logChanges adds the rows of the changes that are one.
 func (a *actor) logChanges(u *journal.Unit, changes []room.AffiliationChange) {
-	l := &a.extra.lists
 	now := map[string]room.Affiliation{}
 	var log []listChange
 	for _, c := range changes {
@@ -85,23 +83,30 @@ func (a *actor) logChanges(u *journal.Unit, changes []room.AffiliationChange) {
 				was = e.Affiliation
 			}
 		}
-		if now[c.Target] = c.Affiliation; was == c.Affiliation {
-			continue
+		if now[c.Target] = c.Affiliation; was != c.Affiliation {
+			log = append(log, listChange{JID: c.Target, Was: was, Is: c.Affiliation})
 		}
+	}
+	a.logList(u, log)
+}
+
+// logList numbers changes, adds their rows, and sees to it that observers are told once they are committed and in force.
+func (a *actor) logList(u *journal.Unit, log []listChange) {
+	if len(log) == 0 {
+		return
+	}
+	l := &a.extra.lists
+	for i := range log {
 		l.next++
-		v := listChange{n: l.next, JID: c.Target, Was: was, Is: c.Affiliation}
-		b, err := json.Marshal(v)
+		log[i].n = l.next
+		b, err := json.Marshal(log[i])
 		if err != nil { // plain values only: cannot happen
 			panic(fmt.Sprintf("muc: encode list change: %v", err))
 		}
-		u.Add(storage.PutRow{Table: tableAffiliations, Owner: a.jid.String(), Key: changeKey(v.n), Value: b})
-		if old := v.n - keptChanges; old > 0 {
+		u.Add(storage.PutRow{Table: tableAffiliations, Owner: a.jid.String(), Key: changeKey(l.next), Value: b})
+		if old := l.next - keptChanges; old > 0 {
 			u.Add(storage.DeleteRow{Table: tableAffiliations, Owner: a.jid.String(), Key: changeKey(old)})
 		}
-		log = append(log, v)
-	}
-	if len(log) == 0 {
-		return
 	}
 	r := a.room
 	u.After(a.q, func(err error) {
@@ -110,6 +115,7 @@ func (a *actor) logChanges(u *journal.Unit, changes []room.AffiliationChange) {
 		}
 		a.extra.lists.now = log[len(log)-1].n
 		if len(a.extra.lists.watch) > 0 { // behind what makes the change the room's
+			a.extra.lists.fresh = append(a.extra.lists.fresh, log...)
 			a.accept(task{class: exclusive, run: func(a *actor, _ *inbound) { a.tellVersions(log) }})
 		}
 	})

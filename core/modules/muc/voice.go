@@ -90,6 +90,7 @@ func (a *actor) saveVoices(u *journal.Unit, changes []roleChange) {
 			u.Add(storage.DeleteRow{Table: tableVoices, Owner: a.jid.String(), Key: bare})
 		default:
 			u.Add(storage.PutRow{Table: tableVoices, Owner: a.jid.String(), Key: bare, Value: []byte(now.String())})
+			a.trace(u, bare)
 		}
 	}
 }
@@ -124,7 +125,7 @@ func (a *actor) unmoderate() {
 		if v, taken := a.room.Voice(o.Bare.String()); o.Role == room.Visitor && !(taken && v == room.Visitor) {
 			a.slowly(func() {
 				if a.room != nil && o.Role == room.Visitor && !a.room.Config.Moderated {
-					a.changeRole(o, room.Participant, "")
+					a.changeRole(o, room.Participant, "", "")
 				}
 			})
 		}

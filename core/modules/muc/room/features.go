@@ -20,8 +20,8 @@ type Extras struct {
 	Hats []Hat `json:"hats,omitempty"`
 }
 
-// MaxSlowMode bounds SlowMode, in seconds: the room remembers who has said something as long as it is in memory.
-const MaxSlowMode = 3600
+// MaxSlowMode bounds SlowMode, in seconds: a day.
+const MaxSlowMode = 24 * 3600
 
 // allSettings are the fields of the configuration form in their order.
 func allSettings() []setting { return slices.Concat(settings, featureSettings) }

@@ -67,7 +67,7 @@ func TestFeatureSettings(t *testing.T) {
 		{"muc#roomconfig_slow_mode_duration", "20", Extras{SlowMode: 20}, true},
 		{"muc#roomconfig_slow_mode_duration", " 20 ", Extras{SlowMode: 20}, true},
 		{"muc#roomconfig_slow_mode_duration", "", Extras{}, true},
-		{"muc#roomconfig_slow_mode_duration", "3601", Extras{}, false},
+		{"muc#roomconfig_slow_mode_duration", "86401", Extras{}, false},
 		{"muc#roomconfig_slow_mode_duration", "1.5", Extras{}, false},
 		{"muc#roomconfig_forwardmentions", "true", Extras{ForwardMentions: true}, true},
 		{"muc#roomconfig_forwardmentions", "yes", Extras{}, false},
