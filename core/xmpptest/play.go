@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
@@ -71,6 +73,10 @@ func PlayScript(t *testing.T, name, text string, configure Configure) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	p := &play{t: t, o: Options{Domains: []string{"example.org"}}, vars: Vars{"domain": "example.org"}, actors: map[string]*actor{}}
+	if slices.ContainsFunc(steps, func(st step) bool { return st.verb == "time passes" }) {
+		p.clock = NewClock()
+		p.o.Clock = p.clock
+	}
 	for _, st := range steps {
 		if err := p.do(st, configure); err != nil {
 			t.Fatalf("%s:%d: %v", name, st.line, err)
@@ -86,6 +92,8 @@ type play struct {
 	vars   Vars
 	actors map[string]*actor
 	marks  int
+	remote *Remote // nil: there are no other servers
+	clock  *Clock  // nil: the system's
 }
 
 type actor struct {
@@ -137,6 +145,24 @@ func (p *play) do(st step, configure Configure) error {
 			p.server().AddUser(p.t, a.jid.Bare())
 		}
 		return err
+	case "remote":
+		if p.s != nil {
+			return errors.New("other servers are there from the start")
+		}
+		if p.remote == nil {
+			p.remote = NewRemote()
+			p.o.Remote = p.remote
+		}
+		p.remote.domains = append(p.remote.domains, st.arg)
+		return nil
+	case "time passes":
+		d, err := time.ParseDuration(st.arg)
+		if err == nil {
+			p.server()
+			p.settle()
+			p.clock.Pass(d)
+		}
+		return err
 	case "server restarts":
 		for _, a := range p.actors {
 			if a.here && !a.client.sm.resume {
@@ -145,6 +171,13 @@ func (p *play) do(st step, configure Configure) error {
 		}
 		p.server().Restart(p.t)
 		return nil
+	}
+	if _, ok := p.domain(st.who); ok {
+		fn := remoteVerbs[st.verb]
+		if fn == nil {
+			return fmt.Errorf("a remote domain does not do this: %s", st.verb)
+		}
+		return fn(p, st.who, st.arg)
 	}
 	fn, ok := verbs[st.verb]
 	if !ok {

@@ -28,6 +28,11 @@ import (
 //	alice fails to resume: XML     what the server answers instead; the stream is good for a new session
 //	alice does not acknowledge     asked by the server what it has got, the client is silent
 //	server restarts
+//	time passes 10m                the server's clock, which stands still in a scenario that has such a step
+//	remote chat.example            another server, played by the scenario; its stanzas are seen as they are routed, with "from"
+//	chat.example sends: XML        with "from" and "to"
+//	chat.example receives: XML     the next stanza for this domain; and: receives nothing
+//	chat.example is linked again   the route to it is there again after it was not
 //
 // Wherever XML stands, {alice.full}, {alice.bare} and {domain} have values.
 
@@ -59,6 +64,7 @@ var phrases = []struct {
 	{"receives nothing", "nothing", false},
 	{"is disconnected", "gone", false},
 	{"is offered:", "offered", true},
+	{"is linked again", "linked", false},
 	{"is ", "is", true},
 	{"disconnects", "disconnect", false},
 	{"drops", "drop", false},
@@ -101,8 +107,11 @@ func parseScript(text string) (cites string, steps []step, err error) {
 func parseStep(line string) (step, error) {
 	word, rest, _ := strings.Cut(line, " ")
 	switch word {
-	case "with", "domain", "account":
+	case "with", "domain", "account", "remote":
 		return step{verb: word, arg: rest}, nil
+	case "time":
+		word, arg, _ := strings.Cut(rest, " ")
+		return step{verb: "time " + word, arg: arg}, nil
 	case "server":
 		return step{verb: "server " + rest}, nil
 	}

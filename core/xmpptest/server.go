@@ -99,6 +99,9 @@ func (s *Server) start(t testing.TB) {
 	if err != nil {
 		t.Fatal("assemble server:", err)
 	}
+	if r, ok := s.o.Remote.(*Remote); ok {
+		r.attach(s)
+	}
 	if err := s.Server.Start(ctx); err != nil {
 		t.Fatal("start server:", err)
 	}
