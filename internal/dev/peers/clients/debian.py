@@ -1,16 +1,21 @@
-"""Debian 12's own clients, slixmpp 1.8 and profanity, log in and write to each other; see debian.sh. Exit status 0 only if every step worked."""
+"""Debian 12's own clients, slixmpp 1.8 and profanity, log in, write to each other and meet in a room, which profanity must show on its screen;
+see debian.sh. Exit status 0 only if every step worked."""
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import pty
 import re
 import secrets
 import socket
 import ssl
+import struct
 import sys
 import tempfile
+import termios
 
+import pyte
 import slixmpp
 
 TIMEOUT = 40  # seconds for one step
@@ -57,6 +62,7 @@ class Slixmpp(slixmpp.ClientXMPP):
         super().__init__(jid, password)
         loop = asyncio.get_running_loop()
         self.ready, self.inbox, self.tried = loop.create_future(), asyncio.Queue(), []
+        self.register_plugin("xep_0045")
         self.ssl_context.check_hostname = False
         self.ssl_context.verify_mode = ssl.CERT_NONE
         self.add_event_handler("session_start", self.on_start)
@@ -69,6 +75,10 @@ class Slixmpp(slixmpp.ClientXMPP):
         if not self.ready.done():
             self.ready.set_exception(RuntimeError(f"{why}; refused before: {self.tried}"))
 
+    async def hears(self, body):
+        while (await self.inbox.get())["body"] != body:
+            pass
+
     async def on_start(self, _event):
         self.send_presence()
         await self.get_roster()
@@ -77,7 +87,9 @@ class Slixmpp(slixmpp.ClientXMPP):
 
 
 class Profanity:
-    """The terminal client on a terminal of its own. What it does is read in its log."""
+    """The terminal client on a terminal of its own. What it does is read in its log, what a person sees on its screen."""
+
+    LINES, COLUMNS = 40, 140
 
     def __init__(self, home, jid, password, host, port):
         data, config = os.path.join(home, "data"), os.path.join(home, "config")
@@ -88,21 +100,41 @@ class Profanity:
             f.write(f"[{jid}]\n" + "".join(f"{key}={value}\n" for key, value in account.items()))
         self.log = os.path.join(home, "log")
         environment = {"HOME": home, "XDG_DATA_HOME": data, "XDG_CONFIG_HOME": config, "TERM": "xterm", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+        self.screen = pyte.Screen(self.COLUMNS, self.LINES)
+        self.stream = pyte.ByteStream(self.screen)
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.execvpe("profanity", ["profanity", "-l", "DEBUG", "-f", self.log, "-a", jid], environment)
-        asyncio.get_running_loop().add_reader(self.terminal, self.drain)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", self.LINES, self.COLUMNS, 0, 0))
+        asyncio.get_running_loop().add_reader(self.terminal, self.draw)
 
-    def drain(self):
+    def draw(self):
         try:
-            gone = not os.read(self.terminal, 65536)
+            wrote = os.read(self.terminal, 65536)
         except OSError:  # it has ended
-            gone = True
-        if gone:
+            wrote = b""
+        if wrote:
+            self.stream.feed(wrote)
+        else:
             asyncio.get_running_loop().remove_reader(self.terminal)
+
+    def picture(self):
+        """What is on the screen, as text."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    async def shows(self, pattern):
+        """Waits until the screen shows this, and returns the line."""
+        while not (found := re.search(f".*(?:{pattern}).*", self.picture(), re.MULTILINE)):
+            await asyncio.sleep(0.1)
+        return found.group(0)
 
     def type(self, line):
         os.write(self.terminal, line.encode() + b"\r")
+
+    async def lacks(self, pattern):
+        """Waits until the screen no longer shows this."""
+        while re.search(pattern, self.picture(), re.MULTILINE):
+            await asyncio.sleep(0.1)
 
     async def logged(self, pattern):
         """Waits until the log has a line like this, and returns it."""
@@ -120,6 +152,37 @@ class Profanity:
             self.type("/quit")
         os.close(self.terminal)  # a terminal that hangs up ends it in any case
         os.waitpid(self.pid, 0)
+
+
+async def meet(client, terminal, room, tag):
+    """A room that slixmpp makes; profanity joins it, shows it, speaks, and sees slixmpp leave."""
+    muc = client.plugin["xep_0045"]
+    client.add_event_handler("groupchat_message", client.inbox.put_nowait)
+    inside = asyncio.get_running_loop().create_future()
+    client.add_event_handler(f"muc::{room}::self-presence", lambda _: inside.done() or inside.set_result(None))
+    muc.join_muc(room, "Host")
+    await step("slixmpp makes a room", inside)
+    # A room is locked until its owner accepts what it is (XEP-0045 section 10.1.2).
+    form = f"<iq xmlns='jabber:client' type='set' to='{room}' id='unlock'><query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>"
+    iq = client.Iq(xml=slixmpp.xmlstream.ET.fromstring(form))
+    await step("slixmpp unlocks it", asyncio.ensure_future(iq.send()))
+    client.send_message(room, f"first {tag}", mtype="groupchat")
+    await step("slixmpp hears itself", client.hears(f"first {tag}"))
+    terminal.type(f"/join {room} nick Guest")
+    await step("profanity shows the room", terminal.shows(rf"shown-{tag} .*\[online\]"))
+    await step("profanity shows what was said before", terminal.shows(f"Host: first {tag}"))
+    await step("profanity lists who is there", terminal.shows(r"\bHost *$"))
+    client.send_message(room, f"second {tag}", mtype="groupchat")
+    await step("profanity shows what is said", terminal.shows(f"Host: second {tag}"))
+    terminal.type(f"spoken {tag}")
+    await step("slixmpp hears profanity", client.hears(f"spoken {tag}"))
+    await step("profanity shows its own words", terminal.shows(f"Guest: spoken {tag}"))
+    subject = client.make_message(mto=room, mtype="groupchat", msubject=f"topic {tag}")
+    subject.send()
+    await step("profanity shows the subject", terminal.shows(f"topic {tag}"))
+    print(terminal.picture())
+    muc.leave_muc(room, "Host")
+    await step("profanity no longer lists who has left", terminal.lacks(r"\bHost *$"))
 
 
 async def step(what, awaitable):
@@ -153,11 +216,12 @@ async def main(addr, domain):
             await step("profanity gets slixmpp's message", terminal.logged(f"RECV: <message.*hello {tag}"))
             terminal.type(f"/msg {slix}@{domain} answer {tag}")
 
-            async def answer():
-                while (await client.inbox.get())["body"] != f"answer {tag}":
-                    pass
-
-            await step("slixmpp gets profanity's answer", answer())
+            await step("slixmpp gets profanity's answer", client.hears(f"answer {tag}"))
+            try:
+                await meet(client, terminal, f"shown-{tag}@rooms.{domain}", tag)
+            except SystemExit:
+                print(terminal.picture())
+                raise
         finally:
             terminal.end()
     client.disconnect()
