@@ -30,7 +30,7 @@ type actor struct {
 	hist   history
 	hear   audience
 	joins  room.Bucket
-	coming comings
+	coming room.Buckets
 
 	requests *requests          // those who want to become members; nil: not read yet
 	told     room.Bucket        // how often admins are told of them

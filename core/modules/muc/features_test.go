@@ -280,6 +280,12 @@ func TestTakeBack(t *testing.T) {
 	}
 }
 
+// The keys to sort by of XEP-0433 §6.1.
+const (
+	orderSeats   = "{" + ns.ChannelSearchOrder + "}nusers"
+	orderAddress = "{" + ns.ChannelSearchOrder + "}address"
+)
+
 // XEP-0433 §6.1: pages of either order show every public room once.
 func TestSearchPages(t *testing.T) {
 	w := newWorld(t, Options{})
@@ -297,7 +303,7 @@ func TestSearchPages(t *testing.T) {
 			w.do(ownr, "<presence type='unavailable' to='"+at+"/Alice'/>")
 		}
 	}
-	for _, key := range []string{keySeats, keyAddress} {
+	for _, key := range []string{orderSeats, orderAddress} {
 		got, after, last := map[string]bool{}, "", 1<<30
 		for page := 0; page < 20; page++ {
 			x := "<iq type='get' id='s' to='rooms.example.org'><search xmlns='" + ns.ChannelSearch + "'><set xmlns='http://jabber.org/protocol/rsm'><max>4</max>"
@@ -327,7 +333,7 @@ func TestSearchPages(t *testing.T) {
 				got[at] = true
 				seats := 0
 				_, _ = fmt.Sscan(n.Child(ns.ChannelSearch, "nusers").TextContent(), &seats)
-				if key == keySeats && seats > last {
+				if key == orderSeats && seats > last {
 					t.Errorf("%s with %d after %d", at, seats, last)
 				}
 				last = seats

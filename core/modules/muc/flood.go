@@ -1,11 +1,9 @@
 package muc
 
 import (
-	"maps"
 	"slices"
 	"time"
 
-	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 )
 
@@ -30,30 +28,8 @@ func (a *actor) tellInTime(o *room.Occupant) {
 	}
 }
 
-// comings bounds how often one person enters: each time everybody is told.
-type comings struct {
-	by   map[jid.JID]*room.Bucket
-	most int // when those who have not come for a while are forgotten
-}
-
-// comingRate lets all clients of a person in at once.
+// comingRate bounds how often one person enters, because each time everybody is told. It lets all of her clients in at once.
 var comingRate = room.Rate{Size: 30, Every: 5 * time.Second}
-
-func (c *comings) take(who jid.JID, now time.Time) bool {
-	b := c.by[who]
-	if b == nil {
-		if len(c.by) >= max(c.most, 256) {
-			maps.DeleteFunc(c.by, func(_ jid.JID, b *room.Bucket) bool { return b.Unused(comingRate, now) })
-			c.most = 2 * len(c.by)
-		}
-		if c.by == nil {
-			c.by = map[jid.JID]*room.Bucket{}
-		}
-		b = &room.Bucket{}
-		c.by[who] = b
-	}
-	return b.Take(comingRate, now)
-}
 
 // slowly runs fn now, or in its turn if there is much to show.
 func (a *actor) slowly(fn func()) {

@@ -219,7 +219,7 @@ func (a *actor) countJoin(in *inbound, adm room.Admission) error {
 
 // countComing bounds how often one person is shown all that there is.
 func (a *actor) countComing(in *inbound) error {
-	if a.m.o.JoinsPerMinute >= 0 && !a.coming.take(in.st.From.Bare(), a.m.d.Clock.Now()) {
+	if a.m.o.JoinsPerMinute >= 0 && a.coming.Take(in.st.From.Bare(), comingRate, a.m.d.Clock.Now()) > 0 {
 		return &stanza.Error{Condition: stanza.ResourceConstraint, Type: "wait", Text: "you enter and leave too often; try again in a minute"}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/search"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
@@ -52,6 +53,8 @@ type Options struct {
 	Unconfigured time.Duration
 	// Shows and Renames bound how often one occupant changes her availability and her nick; 5, then one in 2 s, and 5, then one in 10 s, by default.
 	Shows, Renames room.Rate
+	// Searches bounds how often one person searches for rooms; 20, then one in 3 s, by default.
+	Searches room.Rate
 	// Ownerless says what becomes of rooms whose only owner's account is deleted; OrphanHeir by default.
 	Ownerless OrphanPolicy
 	// Silent is after which time without a word an occupant of another server is asked whether she is still there; 15 minutes by default.
@@ -87,6 +90,7 @@ type Module struct {
 	goneMu  sync.Mutex
 	gone    map[string][]leaving // by account that is being deleted: the rooms that have something of it (gone.go)
 
+	finder *search.Service
 	asking atomic.Int32 // pings of all rooms that wait for their answer (heal.go)
 }
 

@@ -3,6 +3,7 @@ package muc_test
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -20,6 +21,9 @@ func options(o *xmpptest.Options, key, value string) (err error) {
 	switch key {
 	case "rooms.create":
 		o.Modules.MUC.Create = muc.CreatePolicy(value)
+	case "rooms.searches":
+		o.Modules.MUC.Searches.Every = time.Hour
+		o.Modules.MUC.Searches.Size, err = strconv.Atoi(value)
 	case "rooms.ownerless":
 		o.Modules.MUC.Ownerless = muc.OrphanPolicy(value)
 	case "rooms.per_account":

@@ -67,11 +67,14 @@ func (a *actor) forget(actors map[jid.JID]*actor) {
 }
 
 // has tells whether a room is in memory.
-func (t *roomTable) has(room jid.JID) bool {
+func (t *roomTable) has(room jid.JID) bool { return t.find(room) != nil }
+
+// find returns a room that is in memory, nil if it is not.
+func (t *roomTable) find(room jid.JID) *actor {
 	p := &t.part[t.shard(room)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.actors[room] != nil
+	return p.actors[room]
 }
 
 // each calls fn for every room in memory.

@@ -1,6 +1,11 @@
 package room
 
-import "time"
+import (
+	"maps"
+	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/jid"
+)
 
 // Bucket bounds how often something is done: so many times at once, and one more for each time that passes. The zero value is full.
 type Bucket struct {
@@ -49,3 +54,32 @@ func (b *Bucket) settle(r Rate, now time.Time) {
 	}
 	b.at = now
 }
+
+// Buckets are the buckets of many people. Those that are full again are forgotten when their number has doubled. The zero value is empty.
+type Buckets struct {
+	by   map[jid.JID]*Bucket
+	most int
+}
+
+// Take takes a place in somebody's bucket and returns 0, or how long it takes until there is one.
+func (s *Buckets) Take(who jid.JID, r Rate, now time.Time) (wait time.Duration) {
+	b := s.by[who]
+	if b == nil {
+		if len(s.by) >= max(s.most, 256) {
+			maps.DeleteFunc(s.by, func(_ jid.JID, b *Bucket) bool { return b.Unused(r, now) })
+			s.most = 2 * len(s.by)
+		}
+		if s.by == nil {
+			s.by = map[jid.JID]*Bucket{}
+		}
+		b = &Bucket{}
+		s.by[who] = b
+	}
+	if b.Take(r, now) {
+		return 0
+	}
+	return max(b.Wait(r, now), 1)
+}
+
+// Len is of how many people something is remembered.
+func (s *Buckets) Len() int { return len(s.by) }

@@ -1,4 +1,4 @@
-package muc
+package search
 
 import (
 	"slices"
@@ -107,9 +107,9 @@ func (s *search) page(q *xmlstream.Node) error {
 	case r.Backward || r.Index >= 0:
 		return stanza.NewError(stanza.FeatureNotImplemented, "results come from the first to the last only")
 	}
-	s.after, s.limit = r.After, r.Limit(searchMost)
+	s.after, s.limit = r.After, r.Limit(large)
 	if r.Max < 0 {
-		s.limit = searchPage
+		s.limit = usual
 	}
 	return nil
 }

@@ -1,88 +1,29 @@
-package muc
+package search
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
-	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
-	"github.com/viaduct-xmpp/viaduct/core/payload/rsm"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
-// searchFeature: finding public rooms of the service by words (XEP-0433). There is no index: the list of public rooms is read in slices, in the
-// asker's goroutine; nothing is remembered between pages.
-func searchFeature(d *dispatch) {
-	d.routes = append(d.routes, func(m *Module) module.IQRoute {
-		return module.IQRoute{Scope: Scope, Type: stanza.TypeGet, Space: ns.ChannelSearch, Local: "search", Handle: m.search}
-	})
-}
-
-// Bounds of one request.
-const (
-	searchPage  = 50
-	searchMost  = 100
-	searchScan  = 20000 // rooms that are looked at; a page may end before it is full
-	searchSlice = 500
-)
-
-// search answers a request: with the form if it has none, with a page of rooms otherwise.
-func (m *Module) search(ctx context.Context, req *module.Request) (*xmlstream.Node, error) {
-	h := m.hosts[req.Target().Domain()]
-	if h == nil || req.Target().HasLocal() || req.Target().IsFull() {
-		return nil, notHere()
-	}
-	q := req.Query.Node()
-	s, err := readSearch(q)
-	switch {
-	case err != nil:
-		return nil, err
-	case s == nil:
-		return xmlstream.NewNode(ns.ChannelSearch, "search").Add(searchForm().Node()), nil
-	}
-	f := &finder{m: m, h: h, s: s, seats: m.occupied(h), left: searchScan}
-	if err := f.find(ctx); err != nil {
-		return nil, err
-	}
-	out := xmlstream.NewNode(ns.ChannelSearch, "result").Add(f.items...)
-	return out.Add(rsm.Result{First: f.first, Last: f.last, Index: -1, Count: -1}.Node()), nil
-}
-
-// occupied returns how many are in the rooms of a host that are in memory and not empty. What is counted may be a moment old.
-func (m *Module) occupied(h *host) map[jid.JID]int {
-	out := map[jid.JID]int{}
-	m.rooms.each(func(a *actor) {
-		if n := int(a.seats.Load()); n > 0 && a.h == h {
-			out[a.jid] = n
-		}
-	})
-	return out
-}
-
-// census notes how many are in the room; it is called by the room's goroutine when it has done something.
-func (a *actor) census() {
-	n := 0
-	if a.room != nil {
-		n = a.room.Len()
-	}
-	a.seats.Store(int64(n))
-}
-
 // finder is one search.
 type finder struct {
-	m           *Module
-	h           *host
+	rooms       storage.Rooms
+	host        string
 	s           *search
-	seats       map[jid.JID]int
+	rank        *ranking
+	seatsOf     func(jid.JID) int
 	left        int // rooms that may still be looked at
 	items       []*xmlstream.Node
 	first, last string
@@ -120,33 +61,27 @@ func (f *finder) find(ctx context.Context) error {
 
 // bySeats looks at the rooms with people in them, those with most first.
 func (f *finder) bySeats(ctx context.Context) error {
-	list := make([]jid.JID, 0, len(f.seats))
-	for at := range f.seats {
-		list = append(list, at)
-	}
-	order := func(a, b jid.JID) int {
-		return cmp.Or(f.seats[b]-f.seats[a], strings.Compare(a.String(), b.String()))
-	}
-	slices.SortFunc(list, order)
 	seats, at, err := seatsCursor(f.s.after)
 	if err != nil {
 		return err
 	}
-	for _, j := range list {
+	list := f.rank.list
+	if f.s.after != "" {
+		list = list[sort.Search(len(list), func(i int) bool { return list[i].order(ranked{seats: seats, text: at}) > 0 }):]
+	}
+	for _, r := range list {
 		if f.full() {
 			return nil
 		}
-		if n := f.seats[j]; f.s.after != "" && (n > seats || n == seats && j.String() <= at) {
-			continue
-		}
-		row, err := f.m.d.Store.Rooms().Get(ctx, j.String())
+		row, err := f.rooms.Get(ctx, r.text)
 		if errors.Is(err, storage.ErrNotFound) {
+			f.pass(cursorSeats + strconv.Itoa(r.seats) + ":" + r.text)
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("muc: search: %w", err)
+			return fmt.Errorf("muc: search: read room: %w", err)
 		}
-		if err := f.look(row, j, cursorSeats+strconv.Itoa(f.seats[j])+":"+j.String()); err != nil {
+		if err := f.look(row, r.at, cursorSeats+strconv.Itoa(r.seats)+":"+r.text); err != nil {
 			return err
 		}
 	}
@@ -170,7 +105,7 @@ func seatsCursor(s string) (seats int, at string, err error) {
 // byAddress looks at all public rooms behind an address; empty leaves out those with people in them, which have been shown before.
 func (f *finder) byAddress(ctx context.Context, after string, empty bool) error {
 	for !f.full() {
-		rows, err := f.m.d.Store.Rooms().List(ctx, f.h.spec.Name, true, storage.Page{After: after, Limit: searchSlice})
+		rows, err := f.rooms.List(ctx, f.host, true, storage.Page{After: after, Limit: slice})
 		if err != nil {
 			return fmt.Errorf("muc: search: %w", err)
 		}
@@ -183,14 +118,15 @@ func (f *finder) byAddress(ctx context.Context, after string, empty bool) error 
 			if err != nil {
 				return fmt.Errorf("muc: search: stored room: %w", err)
 			}
-			if empty && f.seats[j] > 0 {
+			if empty && f.rank.seats[j] > 0 {
+				f.pass(cursorAddress + row.JID)
 				continue
 			}
 			if err := f.look(row, j, cursorAddress+row.JID); err != nil {
 				return err
 			}
 		}
-		if len(rows) < searchSlice {
+		if len(rows) < slice {
 			return nil
 		}
 	}
@@ -199,29 +135,30 @@ func (f *finder) byAddress(ctx context.Context, after string, empty bool) error 
 
 // look adds a room to the page if it is what is looked for.
 func (f *finder) look(row storage.RoomRow, at jid.JID, cursor string) error {
+	n := f.seatsOf(at)
+	if !row.Public || n < f.s.minSeats {
+		f.pass(cursor)
+		return nil
+	}
+	c, err := room.DecodeConfig(row.Config)
+	if err != nil {
+		return fmt.Errorf("muc: search: %w", err)
+	}
+	if !f.s.matches(c, at) {
+		f.pass(cursor)
+		return nil
+	}
 	f.left--
-	n := f.seats[at]
-	if row.Public && n >= f.s.minSeats {
-		c, err := room.DecodeConfig(row.Config)
-		if err != nil {
-			return fmt.Errorf("muc: search: %w", err)
-		}
-		if f.s.matches(c, at) {
-			f.items = append(f.items, searchItem(c, at, n))
-			if f.first == "" {
-				f.first = cursor
-			}
-			f.last = cursor
-			return nil
-		}
-	}
-	if f.left <= 0 { // the next request goes on here
-		f.last = cursor
-		if f.first == "" {
-			f.first = cursor
-		}
-	}
+	f.items = append(f.items, searchItem(c, at, n))
+	f.first, f.last = cmp.Or(f.first, cursor), cursor
 	return nil
+}
+
+// pass counts a room that is not what is looked for. If it is the last one that this request may look at, the next one goes on behind it.
+func (f *finder) pass(cursor string) {
+	if f.left--; f.left <= 0 {
+		f.first, f.last = cmp.Or(f.first, cursor), cursor
+	}
 }
 
 // searchItem describes a room (XEP-0433 §6.2). An unused child is left out; is-open is never false, because clients look whether it is there.

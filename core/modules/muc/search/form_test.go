@@ -1,4 +1,4 @@
-package muc
+package search
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ func FuzzReadSearch(f *testing.F) {
 			t.Fatalf("no condition: %v", err)
 		case err == nil && q != nil:
 			_ = q.matches(room.Config{Name: "Rose", Description: "d"}, at)
-			if q.limit > searchMost || q.limit < 0 {
+			if q.limit > large || q.limit < 0 {
 				t.Errorf("a page of %d", q.limit)
 			}
 			_, _, _ = seatsCursor(q.after)
