@@ -29,6 +29,9 @@ func (d *decoder) check(c *Config) {
 	if line, err := c.Archive.Check(); err != nil {
 		d.fail(max(line, d.seen["archive"]), "archive.%v", err)
 	}
+	if err := c.Rejoin.Check(); err != nil {
+		d.fail(d.seen["rejoin"], "rejoin: %v", err)
+	}
 	if err := c.PubSub.Check(); err != nil {
 		d.fail(d.seen["pubsub"], "pubsub: %v", err)
 	}

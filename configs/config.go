@@ -5,6 +5,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
+	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 )
 
 // Config is the whole configuration.
@@ -31,6 +32,8 @@ type Config struct {
 	Archive archive.Config `yaml:"archive"`
 	// Rooms is for the group chats of people.
 	Rooms muc.Config `yaml:"rooms"`
+	// Rejoin keeps people of this server in rooms of others that lose them without a word.
+	Rejoin rejoin.Config `yaml:"rejoin"`
 	// Upload is for files that people share.
 	Upload Upload `yaml:"upload"`
 	// Turn is the server's own relay for calls.
@@ -199,6 +202,7 @@ func base() *Config {
 		},
 		Archive: archive.DefaultConfig(),
 		Rooms:   muc.Config{}.WithDefaults(),
+		Rejoin:  rejoin.Config{}.WithDefaults(),
 		PubSub:  pubsub.Config{}.WithDefaults(),
 		Upload:  defaultUpload(),
 		Turn:    defaultTurn(),

@@ -108,6 +108,7 @@ func TestBadFiles(t *testing.T) {
 		{"archive policy", "domains: [a.org]\narchive: {default: maybe}", `v.yaml:2: archive.default: "maybe" is unknown; use always, never or roster`},
 		{"archive exception", "domains: [a.org]\narchive:\n  exceptions:\n    - {of: x@}", `v.yaml:4: archive.exceptions: "x@" is neither a domain nor an address such as room@rooms.example.org`},
 		{"archive exception twice", "domains: [a.org]\narchive:\n  exceptions:\n    - {of: a.org, days: 1}\n    - {of: A.org, days: 2}", `v.yaml:5: archive.exceptions: a.org stands there twice; the first is in line 4`},
+		{"rejoin", "domains: [a.org]\nrejoin: {messages: 100000}", `v.yaml:2: rejoin: messages is from 1 to 10000`},
 		{"reserved bridge", "domains: [a.org]\nbridges:\n  - {name: rooms, plugin: demo}", `v.yaml:3: bridge "rooms": the server uses rooms.a.org itself; choose another name`},
 		{"bridge twice", "domains: [a.org]\nbridges:\n  - {name: x, plugin: demo}\n  - {name: x, plugin: demo}", `v.yaml:4: bridge "x" stands there twice; the first is in line 3`},
 		{"bridge without plugin", "domains: [a.org]\nbridges:\n  - {name: x}", `v.yaml:3: bridge "x" needs plugin: matrix, slack, discord, demo, or a path`},

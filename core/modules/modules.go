@@ -22,6 +22,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/private"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
+	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 	"github.com/viaduct-xmpp/viaduct/core/modules/roster"
 	"github.com/viaduct-xmpp/viaduct/core/modules/time"
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
@@ -42,6 +43,7 @@ type Options struct {
 	Private   private.Options
 	PubSub    pubsub.Config
 	Register  register.Options
+	Rejoin    rejoin.Options
 	Roster    roster.Options
 	// ExtDisco offers nothing without services, Upload nothing without a store.
 	ExtDisco extdisco.Options
@@ -67,6 +69,7 @@ func List(o Options) []module.Module {
 		vcard.New(o.VCard),
 		register.New(o.Register),
 		muc.New(o.MUC),
+		rejoin.New(o.Rejoin),
 		extdisco.New(o.ExtDisco),
 		upload.New(o.Upload),
 	}

@@ -77,7 +77,8 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 	if c.Limits.Off {
 		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
 	}
-	mo := modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub}
+	mo := modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub,
+		Rejoin: c.Rejoin.Options()}
 	if err := a.fileOptions(c, &mo); err != nil {
 		return err
 	}
