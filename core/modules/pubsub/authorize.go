@@ -141,6 +141,9 @@ func (h *host) HandleStanza(ctx context.Context, u *journal.Unit, st *stanza.Sta
 		h.m.decide(ctx, h.svc, u, st, f)
 		return
 	}
+	if st.Kind == stanza.Presence {
+		h.presence(ctx, st)
+	}
 	if reply := st.ErrorReply(module.Unsupported()); reply != nil && st.Kind != stanza.Presence {
 		h.m.d.Router.Route(ctx, u, reply)
 		return

@@ -19,7 +19,8 @@ func common() []string {
 	return []string{
 		"access-authorize", "access-open", "access-presence", "access-roster", "access-whitelist", "config-node", "config-node-max",
 		"create-and-configure", "create-nodes", "delete-items", "delete-nodes", "instant-nodes", "item-ids", "manage-subscriptions",
-		"member-affiliation", "meta-data", "modify-affiliations", "multi-items", "multi-subscribe", "outcast-affiliation", "persistent-items",
+		"leased-subscription", "member-affiliation", "meta-data", "modify-affiliations", "multi-items", "multi-subscribe", "outcast-affiliation", "persistent-items",
+		"presence-notifications",
 		"publish", "publish-node-full", "publish-only-affiliation", "publish-options", "publisher-affiliation", "purge-nodes", "retract-items",
 		"retrieve-affiliations", "retrieve-default", "retrieve-default-sub", "retrieve-items", "retrieve-subscriptions", "rsm", "subscribe",
 		"subscription-notifications", "subscription-options",

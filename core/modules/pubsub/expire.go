@@ -43,16 +43,49 @@ func (m *Module) expired(c *node.Config) string {
 	return orderKey(storage.MessageID(at.UnixMilli() << 20))
 }
 
-// sweepExpired removes what has expired, node by node, and comes back in an hour.
-func (m *Module) sweepExpired() {
+// settleTime is how long after a start sessions have come back that can be resumed.
+const settleTime = time.Minute
+
+// sweepExpired removes what has expired, node by node, and comes back in an hour, or when the next subscription ends.
+func (m *Module) sweepExpired() { m.sweep(settleTime) }
+
+func (m *Module) sweep(next time.Duration) {
 	m.queue(expireOwner).Post(func() {
+		if next == sweepEvery {
+			m.endForgotten()
+		}
 		m.sweepFrom("")
+		m.endLeases()
+		now := m.d.Clock.Now()
+		at := now.Add(next)
+		if lease := m.nextLease(); !lease.IsZero() && lease.Before(at) {
+			at = lease
+		}
 		m.timers.Lock()
 		defer m.timers.Unlock()
-		if !m.stopped {
-			m.sweeper = m.d.Clock.AfterFunc(sweepEvery, m.sweepExpired)
-		}
+		m.setTimer(now, at)
 	})
+}
+
+// setTimer has the next sweep done at a time; timers is held.
+func (m *Module) setTimer(now, at time.Time) {
+	if m.stopped {
+		return
+	}
+	if m.sweeper != nil {
+		m.sweeper.Stop()
+	}
+	m.sweepAt = at
+	m.sweeper = m.d.Clock.AfterFunc(max(at.Sub(now), time.Second), func() { m.sweep(sweepEvery) })
+}
+
+// wakeAt has a sweep done no later than at.
+func (m *Module) wakeAt(at time.Time) {
+	m.timers.Lock()
+	defer m.timers.Unlock()
+	if m.sweepAt.IsZero() || at.Before(m.sweepAt) {
+		m.setTimer(m.d.Clock.Now(), at)
+	}
 }
 
 func (m *Module) sweepFrom(from string) {
@@ -64,8 +97,8 @@ func (m *Module) sweepFrom(from string) {
 		}
 		for _, r := range rows {
 			svc, name, _ := strings.Cut(r.Key, sep)
-			if j, err := jid.Parse(svc); err == nil {
-				m.service(&service{jid: j, name: svc, account: j.HasLocal()}, name, "prune", (*op).prune)
+			if s := m.named(svc); s != nil {
+				m.service(s, name, "prune", (*op).prune)
 			}
 		}
 		if len(rows) < maxPage {
@@ -75,12 +108,21 @@ func (m *Module) sweepFrom(from string) {
 	}
 }
 
+// named returns the service of a name in a list; nil: it is none.
+func (m *Module) named(name string) *service {
+	j, err := jid.Parse(name)
+	if err != nil {
+		return nil
+	}
+	return &service{jid: j, name: name, account: j.HasLocal()}
+}
+
 // service does something with a node that nobody has asked for, in its place among the node's changes.
 func (m *Module) service(svc *service, name, what string, fn func(*op) error) {
 	o := &op{m: m, ctx: context.Background(), svc: svc, from: svc.jid, name: name, verb: xmlstream.NewNode("", what),
 		u: journal.NewUnit(journal.Lane{Kind: journal.LaneServer, Key: "pubsub"})}
 	run := func(o *op) (*xmlstream.Node, error) { return nil, fn(o) }
-	o.start(verb{run: run}, func(_ *xmlstream.Node, err error) {
+	o.start(verb{run: run, root: !svc.account}, func(_ *xmlstream.Node, err error) {
 		if err != nil {
 			m.d.Log.Error("a node could not be tidied up", "what", what, "service", svc.name, "node", name, "err", err)
 		}

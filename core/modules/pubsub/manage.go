@@ -18,6 +18,9 @@ func (o *op) listSubscriptions() (*xmlstream.Node, error) {
 	out := xmlstream.NewNode(ns.PubSubOwner, "subscriptions", "node", o.name)
 	return o.listed(out, list{table: o.m.t.sub, owner: o.svc.owner(o.rec.ID), show: func(_ string, r storage.Row) (*xmlstream.Node, error) {
 		s, err := decodeSub(r)
+		if err == nil && s.Over(o.m.d.Clock.Now()) {
+			return nil, nil
+		}
 		n := subscriptionNode(ns.PubSubOwner, o.name, &s)
 		n.DelAttr("node")
 		return n, err

@@ -39,9 +39,29 @@ func (m *Module) stanzaOf(svc *service, typ string, payload ...*xmlstream.Node) 
 	return st
 }
 
+// later keeps a notification that is no headline for people here who are away (XEP-0060 §12.7); nil: it is not kept.
+func (m *Module) later(ctx context.Context, st *stanza.Stanza) func(jid.JID) {
+	if st.Type == stanza.TypeHeadline {
+		return nil
+	}
+	return func(to jid.JID) {
+		if !to.IsBare() || !to.HasLocal() {
+			return
+		}
+		// It has no body, and is not a matter of archives and of the publisher's other devices (XEP-0334 §4).
+		var nodes []*xmlstream.Node
+		nodes = append(nodes, st.Payload.Nodes()...)
+		for _, hint := range []string{"store", "no-permanent-store", "no-copy"} {
+			nodes = append(nodes, xmlstream.NewNode(ns.Hints, hint))
+		}
+		m.d.Router.Send(ctx, st.WithPayload(xmlstream.NewFragment(nodes...)).With(st.From, to))
+	}
+}
+
 // message sends one notification to one address.
 func (m *Module) message(ctx context.Context, svc *service, typ string, to jid.JID, payload ...*xmlstream.Node) {
-	m.d.Router.Fanout(ctx, m.stanzaOf(svc, typ, payload...), []jid.JID{to}, nil)
+	st := m.stanzaOf(svc, typ, payload...)
+	m.d.Router.Fanout(ctx, st, []jid.JID{to}, m.later(ctx, st))
 }
 
 // telling is one notification on its way to many.
@@ -84,6 +104,7 @@ func (m *Module) tellAll(ctx context.Context, svc *service, rec *record, what st
 // (XEP-0060 §7.1.2.4).
 func (t *telling) subscribers(ctx context.Context, at *record, what string, depth int) {
 	from := ""
+	now := t.m.d.Clock.Now()
 	var last string // an address whose subscriptions may go on in the next slice
 	var ids []string
 	var alone []jid.JID
@@ -107,7 +128,7 @@ func (t *telling) subscribers(ctx context.Context, at *record, what string, dept
 		}
 		for _, r := range rows {
 			s, err := decodeSub(r)
-			if err != nil || !s.Wants(what, depth) {
+			if err != nil || !s.Wants(what, depth, now) || !t.attends(ctx, &s) {
 				continue
 			}
 			if s.JID != last {
@@ -150,6 +171,11 @@ func (t *telling) allowed(ctx context.Context, at *record, what string, who jid.
 	return err == nil && t.rec.Config.MayRetrieve(rel) == nil
 }
 
+func (t *telling) attends(ctx context.Context, s *node.Subscription) bool {
+	j, err := jid.Parse(s.JID)
+	return err == nil && t.m.attends(ctx, t.svc, &t.rec.Config, s, j)
+}
+
 func (t *telling) send(ctx context.Context, to []jid.JID) {
 	for len(to) > 0 {
 		n := min(len(to), fanoutSlice)
@@ -174,7 +200,12 @@ func (t *telling) sendWith(ctx context.Context, at *record, depth int, to []jid.
 	if len(headers.Nodes) > 0 {
 		payload = append(payload, headers)
 	}
-	t.m.d.Router.Fanout(ctx, t.m.stanzaOf(t.svc, t.rec.Config.Message, payload...), to, nil)
+	st := t.m.stanzaOf(t.svc, t.rec.Config.Message, payload...)
+	keep := t.m.later(ctx, st)
+	if t.rec.Config.Present {
+		keep = nil
+	}
+	t.m.d.Router.Fanout(ctx, st, to, keep)
 }
 
 // sendLastItem shows the newest item to one address (XEP-0060 §6.1.7, XEP-0163 §4.3.4), with the time at which it was published.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -35,8 +36,11 @@ type Module struct {
 	watchers []Watcher
 	sweeping atomic.Bool
 
-	timers  sync.Mutex // of sweeper and stopped; nothing else is locked under it
+	presences presences
+
+	timers  sync.Mutex // of what follows; setting or stopping a timer is all that is done under it
 	sweeper module.Timer
+	sweepAt time.Time
 	stopped bool
 }
 
@@ -79,6 +83,7 @@ func (m *Module) Register(r *module.Registrar) error {
 	ev := r.Deps.Events
 	ev.Route.Account.On(event.Guard, "pubsub", m.accountDecision)
 	ev.Route.Sent.On(event.Rewrite, "pubsub", m.displayed)
+	ev.Presence.Unavailable.On(event.After, "pubsub", m.unavailable)
 	ev.Roster.Changed.On(event.After, "pubsub", m.rosterChanged)
 	ev.Account.Deleted.On(event.Record, "pubsub", m.deleted)
 	ev.Account.Deleted.On(event.After, "pubsub", func(context.Context, *event.AccountChange) error { m.sweepTrash(); return nil })

@@ -29,13 +29,13 @@ const (
 
 // tables are their read sides.
 type tables struct {
-	node, item, order, affil, sub, of, link, trash, expire storage.Table
+	node, item, order, affil, sub, of, link, trash, expire, lease storage.Table
 }
 
 func (t *tables) init(s storage.Store) {
 	t.node, t.item, t.order, t.affil = s.Table(tableNode), s.Table(tableItem), s.Table(tableOrder), s.Table(tableAffil)
 	t.sub, t.of, t.link, t.trash = s.Table(tableSub), s.Table(tableOf), s.Table(tableLink), s.Table(tableTrash)
-	t.expire = s.Table(tableExpire)
+	t.expire, t.lease = s.Table(tableExpire), s.Table(tableLease)
 }
 
 // sep stands between the parts of a key: no name, id or address has it (xmlName refuses it where they come in). sepAfter is the next byte.
@@ -220,7 +220,9 @@ func (m *Module) subRange(ctx context.Context, svc *service, r *record, from, to
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, s)
+		if !s.Over(m.d.Clock.Now()) {
+			out = append(out, s)
+		}
 	}
 	return out, nil
 }

@@ -82,10 +82,11 @@ func (o *op) subscribe() (*xmlstream.Node, error) {
 		sub.State = node.Pending
 	}
 	if f != nil { // §6.3.7
-		if err := sub.Submit(f); err != nil {
+		if err := sub.Submit(f, o.m.d.Clock.Now()); err != nil {
 			return nil, err
 		}
 	}
+	o.temporary(&sub)
 	if o.rec.Config.Kind == node.Collection && slices.ContainsFunc(have, func(h node.Subscription) bool { return h.Overlaps(&sub) }) {
 		return nil, stanza.NewError(stanza.Conflict, "There is a subscription for this already.") // XEP-0248 §6.1.3
 	}
@@ -148,10 +149,26 @@ func (o *op) putSub(s *node.Subscription, created bool) error {
 	}
 	o.u.Add(storage.PutRow{Table: tableSub, Owner: o.svc.owner(o.rec.ID), Key: subKey(s.JID, s.ID), Value: b},
 		storage.PutRow{Table: tableOf, Owner: o.svc.person(j), Key: ofSub(o.name, s.JID, s.ID), Value: ofValue(o.rec.ID, string(s.State))})
+	o.putLease(s)
 	if created {
 		o.rec.Subs++
+		o.watch(s)
 	}
 	return nil
+}
+
+// temporary makes a subscription as the node wants it (XEP-0060 §12.5).
+func (o *op) temporary(s *node.Subscription) {
+	if o.rec.Config.Temporary {
+		s.Temp, s.Until = true, 0
+	}
+}
+
+// watch asks for the presence of a subscriber elsewhere if it matters (§12.6).
+func (o *op) watch(s *node.Subscription) {
+	if j, err := jid.Parse(s.JID); err == nil && (o.rec.Config.Present || s.Temp || len(s.Shows) > 0) {
+		o.after = append(o.after, func() { o.m.askPresence(context.Background(), o.svc, j) })
+	}
 }
 
 func (o *op) dropSub(s *node.Subscription) {
@@ -159,6 +176,7 @@ func (o *op) dropSub(s *node.Subscription) {
 	if j, err := jid.Parse(s.JID); err == nil {
 		o.u.Add(storage.DeleteRow{Table: tableOf, Owner: o.svc.person(j), Key: ofSub(o.name, s.JID, s.ID)})
 	}
+	o.dropLease(s)
 	o.rec.Subs = max(0, o.rec.Subs-1)
 }
 
@@ -241,9 +259,12 @@ func (o *op) setOptions() (*xmlstream.Node, error) {
 	if f == nil {
 		return nil, node.InvalidOptions("There is no form.")
 	}
-	if err := s.Submit(f); err != nil {
+	o.dropLease(s)
+	if err := s.Submit(f, o.m.d.Clock.Now()); err != nil {
 		return nil, err
 	}
+	o.temporary(s)
+	o.watch(s)
 	return nil, o.putSub(s, false)
 }
 

@@ -3,6 +3,7 @@ package node_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub/node"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
@@ -146,8 +147,10 @@ func TestWants(t *testing.T) {
 		{node.ForNodes, 2, node.NewSubscription("a", "1", node.Subscribed), false},
 		{node.ForItems, 3, node.Subscription{State: node.Subscribed, Deliver: true, For: node.ForItems, Depth: node.Max}, true},
 		{node.ForItems, 3, node.Subscription{State: node.Subscribed, Deliver: true, For: node.ForAll, Depth: 2}, false},
+		{node.ForItems, 0, node.Subscription{State: node.Subscribed, Deliver: true, Until: 1001}, true},
+		{node.ForItems, 0, node.Subscription{State: node.Subscribed, Deliver: true, Until: 1000}, false}, // its time has come
 	} {
-		if got := c.s.Wants(c.what, c.depth); got != c.want {
+		if got := c.s.Wants(c.what, c.depth, time.Unix(1000, 0)); got != c.want {
 			t.Errorf("%+v, %s at %d: %t", c.s, c.what, c.depth, got)
 		}
 	}

@@ -70,6 +70,8 @@ type Config struct {
 	Full       string
 
 	Deliver       bool
+	Present       bool `json:",omitempty"` // only to who is there
+	Temporary     bool `json:",omitempty"` // subscriptions end with the subscriber's presence
 	Payloads      bool
 	NotifyConfig  bool
 	NotifyDelete  bool

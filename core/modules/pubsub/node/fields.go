@@ -168,6 +168,8 @@ func fields() []field {
 		flag("notify_delete", "Whether the node's deletion is told", func(c *Config) *bool { return &c.NotifyDelete }),
 		flag("notify_retract", "Whether an item's deletion is told", func(c *Config) *bool { return &c.NotifyRetract }).of(Leaf),
 		flag("notify_sub", "Whether owners are told of subscriptions", func(c *Config) *bool { return &c.NotifySub }),
+		flag("presence_based_delivery", "Whether only who is there is notified", func(c *Config) *bool { return &c.Present }),
+		flag("tempsub", "Whether subscriptions end when the subscriber goes", func(c *Config) *bool { return &c.Temporary }),
 		choice("send_last_published_item", "When the last item is sent", []string{SendNever, SendOnSub, SendPresence},
 			func(c *Config) *string { return &c.SendLast }).of(Leaf),
 		choice("notification_type", "The type of notifications", []string{"normal", "headline", "chat"}, func(c *Config) *string { return &c.Message }),
@@ -178,7 +180,5 @@ func fields() []field {
 			func(c *Config) *string { return &c.ChildrenPolicy }).of(Collection),
 		list("children_association_whitelist", "Who else may", form.JIDMulti, func(c *Config) *[]string { return &c.ChildrenWhitelist }).of(Collection),
 		fixed("purge_offline", false),
-		fixed("tempsub", false),
-		fixed("presence_based_delivery", false),
 	}
 }

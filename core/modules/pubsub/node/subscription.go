@@ -2,8 +2,11 @@ package node
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
@@ -42,9 +45,24 @@ type Subscription struct {
 	ID      string `json:"-"`
 	State   State
 	Deliver bool
-	For     string `json:",omitempty"` // of a collection: items, nodes, all
-	Depth   int    `json:",omitempty"` // of a collection; Max: all
+	Shows   []string `json:",omitempty"` // only while the subscriber is so; empty: always
+	Until   int64    `json:",omitempty"` // seconds; 0: for good
+	Temp    bool     `json:",omitempty"` // as long as the subscriber is there
+	For     string   `json:",omitempty"` // of a collection: items, nodes, all
+	Depth   int      `json:",omitempty"` // of a collection; Max: all
 }
+
+// Online is the presence of somebody who is available and says no more.
+const Online = "online"
+
+// Shows are the presences that a subscription can be for (XEP-0060 §16.4.2).
+func Shows() []string { return []string{"away", "chat", "dnd", Online, "xa"} }
+
+// whilePresent is the value of "pubsub#expire" for a temporary subscription (§12.5).
+const whilePresent = "presence"
+
+// Over tells whether a subscription has ended by its time (§12.19).
+func (s *Subscription) Over(now time.Time) bool { return s.Until > 0 && s.Until <= now.Unix() }
 
 // NewSubscription returns a subscription with the default options.
 func NewSubscription(jid, id string, s State) Subscription {
@@ -63,6 +81,8 @@ func (s *Subscription) Encode() ([]byte, error) {
 // The fields of the options form.
 const (
 	optDeliver = "pubsub#deliver"
+	optShows   = "pubsub#show-values"
+	optExpire  = "pubsub#expire"
 	optType    = "pubsub#subscription_type"
 	optDepth   = "pubsub#subscription_depth"
 )
@@ -71,6 +91,18 @@ const (
 func (s *Subscription) Form(collection bool) *form.Form {
 	f := form.New(form.TypeForm, ns.PubSubSubscribeOptions)
 	f.Add(form.Field{Var: optDeliver, Type: form.Boolean, Label: "Notifications", Values: []string{form.FormatBool(s.Deliver)}})
+	shows := form.Field{Var: optShows, Type: form.ListMulti, Label: "When you are so; nothing for always", Values: s.Shows}
+	for _, v := range Shows() {
+		shows.Options = append(shows.Options, form.Option{Value: v})
+	}
+	expire := form.Field{Var: optExpire, Type: form.TextSingle, Label: "Until when; presence for as long as you are there"}
+	switch {
+	case s.Temp:
+		expire.Values = []string{whilePresent}
+	case s.Until > 0:
+		expire.Values = []string{time.Unix(s.Until, 0).UTC().Format(time.RFC3339)}
+	}
+	f.Add(shows, expire)
 	if !collection {
 		return f
 	}
@@ -85,13 +117,17 @@ func (s *Subscription) Form(collection bool) *form.Form {
 }
 
 // Submit changes the options by a form (XEP-0060 §6.3.7.2).
-func (s *Subscription) Submit(f *form.Form) error {
+func (s *Subscription) Submit(f *form.Form, now time.Time) error {
 	for _, fd := range f.Fields {
 		var err error
 		switch fd.Var {
 		case "FORM_TYPE":
 		case optDeliver:
 			s.Deliver, err = form.ParseBool(fd.Value())
+		case optShows:
+			s.Shows, err = showsOf(fd.Values)
+		case optExpire:
+			s.Until, s.Temp, err = untilOf(fd.Value(), now)
 		case optType:
 			if s.For = fd.Value(); s.For != ForItems && s.For != ForNodes && s.For != ForAll {
 				err = errValue
@@ -106,6 +142,34 @@ func (s *Subscription) Submit(f *form.Form) error {
 		}
 	}
 	return nil
+}
+
+func showsOf(values []string) ([]string, error) {
+	var out []string
+	for _, v := range values {
+		if !slices.Contains(Shows(), v) {
+			return nil, errValue
+		}
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// untilOf reads "pubsub#expire": a time to come (XEP-0082), or the word for a temporary subscription.
+func untilOf(v string, now time.Time) (until int64, temp bool, err error) {
+	switch v {
+	case "":
+		return 0, false, nil
+	case whilePresent:
+		return 0, true, nil
+	}
+	at, err := time.Parse(time.RFC3339, v)
+	if err != nil || !at.After(now) || at.Year() > 9999 {
+		return 0, false, errors.New("a time to come is wanted")
+	}
+	return at.Unix(), false, nil
 }
 
 func depthOf(v string) (int, error) {
@@ -125,8 +189,8 @@ func (s *Subscription) Overlaps(other *Subscription) bool {
 }
 
 // Wants tells whether a subscription to the node itself (depth 0) or to a collection above it is told of something.
-func (s *Subscription) Wants(what string, depth int) bool {
-	if s.State != Subscribed || !s.Deliver {
+func (s *Subscription) Wants(what string, depth int, now time.Time) bool {
+	if s.State != Subscribed || !s.Deliver || s.Over(now) {
 		return false
 	}
 	if depth == 0 {
