@@ -141,8 +141,11 @@ func (h *host) HandleStanza(ctx context.Context, u *journal.Unit, st *stanza.Sta
 		h.m.decide(ctx, h.svc, u, st, f)
 		return
 	}
-	if st.Kind == stanza.Presence {
+	switch st.Kind {
+	case stanza.Presence:
 		h.presence(ctx, st)
+	case stanza.Message:
+		h.bounced(ctx, st)
 	}
 	if reply := st.ErrorReply(module.Unsupported()); reply != nil && st.Kind != stanza.Presence {
 		h.m.d.Router.Route(ctx, u, reply)

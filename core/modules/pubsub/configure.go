@@ -163,14 +163,7 @@ func (o *op) deleteNode() (*xmlstream.Node, error) {
 		}
 		ev.Add(xmlstream.NewNode(ns.PubSubEvent, "redirect", "uri", uri))
 	}
-	if err := o.remove(); err != nil {
-		return nil, err
-	}
-	if o.rec.Config.NotifyDelete {
-		// Before what is left of the node goes: who is subscribed is read from it.
-		o.after = append([]func(){o.telling(node.ForNodes, ev)}, o.after...)
-	}
-	return nil, nil
+	return nil, o.removeAndTell(ev)
 }
 
 // remove adds the rows that delete a node. Its lists follow behind the unit.

@@ -151,8 +151,16 @@ func (o *op) affiliate(who jid.JID, a node.Affiliation) {
 			storage.DeleteRow{Table: tableOf, Owner: o.svc.person(who), Key: ofAffil(o.name)})
 		return
 	}
+	o.listWhere(who)
 	o.u.Add(storage.PutRow{Table: tableAffil, Owner: owner, Key: key, Value: []byte(a)},
 		storage.PutRow{Table: tableOf, Owner: o.svc.person(who), Key: ofAffil(o.name), Value: ofValue(o.rec.ID, string(a))})
+}
+
+// listWhere notes that somebody here is something on another account's service, so that it is found when her account is deleted.
+func (o *op) listWhere(who jid.JID) {
+	if o.svc.account && o.m.d.Hosts.IsAccountDomain(who.Domain()) {
+		o.u.Add(storage.PutRow{Table: tableOf, Owner: who.Bare().String(), Key: ofWhere + o.svc.name})
+	}
 }
 
 func (m *Module) limits() node.Limits {

@@ -78,7 +78,19 @@ func (s source) DiscoInfo(ctx context.Context, asker, target jid.JID, name strin
 	for _, j := range s.m.owners(ctx, svc, r) {
 		owner.Values = append(owner.Values, j.String())
 	}
-	out.Forms = []*xmlstream.Node{meta.Add(owner).Node()}
+	meta.Add(owner)
+	publishers, err := s.m.affiliated(ctx, svc, r, node.Publisher)
+	if err != nil {
+		return out, false, err
+	}
+	if len(publishers) > 0 {
+		fd := form.Field{Var: "pubsub#publisher", Type: form.JIDMulti}
+		for _, j := range publishers {
+			fd.Values = append(fd.Values, j.String())
+		}
+		meta.Add(fd)
+	}
+	out.Forms = []*xmlstream.Node{meta.Node()}
 	return out, true, nil
 }
 

@@ -119,10 +119,15 @@ func (m *Module) named(name string) *service {
 
 // service does something with a node that nobody has asked for, in its place among the node's changes.
 func (m *Module) service(svc *service, name, what string, fn func(*op) error) {
+	m.change(svc, name, what, false, fn)
+}
+
+// change is service for what may touch the edges of collections.
+func (m *Module) change(svc *service, name, what string, graph bool, fn func(*op) error) {
 	o := &op{m: m, ctx: context.Background(), svc: svc, from: svc.jid, name: name, verb: xmlstream.NewNode("", what),
 		u: journal.NewUnit(journal.Lane{Kind: journal.LaneServer, Key: "pubsub"})}
 	run := func(o *op) (*xmlstream.Node, error) { return nil, fn(o) }
-	o.start(verb{run: run, root: !svc.account}, func(_ *xmlstream.Node, err error) {
+	o.start(verb{run: run, root: !svc.account, graph: func(*op) bool { return graph }}, func(_ *xmlstream.Node, err error) {
 		if err != nil {
 			m.d.Log.Error("a node could not be tidied up", "what", what, "service", svc.name, "node", name, "err", err)
 		}

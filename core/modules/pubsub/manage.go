@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub/node"
@@ -61,16 +62,24 @@ func (m *Module) owners(ctx context.Context, svc *service, r *record) []jid.JID 
 	if svc.account {
 		return []jid.JID{svc.jid}
 	}
+	out, err := m.affiliated(ctx, svc, r, node.Owner)
+	if err != nil {
+		m.d.Log.Error("the owners of a node cannot be read", "service", svc.name, "node", r.Name, "err", err)
+	}
+	return out
+}
+
+// affiliated lists those who have an affiliation with a node, up to a bound.
+func (m *Module) affiliated(ctx context.Context, svc *service, r *record, a node.Affiliation) ([]jid.JID, error) {
 	var out []jid.JID
 	from := ""
 	for {
 		rows, err := m.t.affil.Range(ctx, svc.owner(r.ID), from, "", maxPage, false)
 		if err != nil {
-			m.d.Log.Error("the owners of a node cannot be read", "service", svc.name, "node", r.Name, "err", err)
-			return out
+			return out, fmt.Errorf("pubsub: read affiliations: %w", err)
 		}
 		for _, row := range rows {
-			if node.Affiliation(row.Value) != node.Owner {
+			if node.Affiliation(row.Value) != a {
 				continue
 			}
 			if j, err := jid.Parse(row.Key); err == nil {
@@ -78,7 +87,7 @@ func (m *Module) owners(ctx context.Context, svc *service, r *record) []jid.JID 
 			}
 		}
 		if len(rows) < maxPage || len(out) >= maxPerSet {
-			return out
+			return out, nil
 		}
 		from = rows[len(rows)-1].Key + "\x01"
 	}

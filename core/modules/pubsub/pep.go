@@ -116,10 +116,10 @@ func (m *Module) contacts(ctx context.Context, svc *service, r *record) ([]jid.J
 func (m *Module) capsGained(ctx context.Context, full, account jid.JID, gained func(feature string) bool) {
 	ctx = event.WithSession(context.WithoutCancel(ctx), nil)
 	if !account.IsZero() {
-		m.lastItems(ctx, account.Bare(), full, gained)
+		m.lastItems(ctx, account.Bare(), full, anyNode, gained)
 		return
 	}
-	m.lastItems(ctx, full.Bare(), full, gained)
+	m.lastItems(ctx, full.Bare(), full, anyNode, gained)
 	m.queue(full.String()).Post(func() {
 		items, err := m.rosters.Items(ctx, full.Bare())
 		if err != nil {
@@ -131,25 +131,27 @@ func (m *Module) capsGained(ctx context.Context, full, account jid.JID, gained f
 			if err != nil || items[i].Subscription != "to" && items[i].Subscription != "both" || !c.HasLocal() || !m.d.Hosts.IsAccountDomain(c.Domain()) {
 				continue
 			}
-			m.lastItems(ctx, c, full, gained)
+			m.lastItems(ctx, c, full, anyNode, gained)
 		}
 	})
 }
 
-// lastItems shows the last items of an account's nodes to one session, in their place among the account's notifications.
-func (m *Module) lastItems(ctx context.Context, account, full jid.JID, gained func(feature string) bool) {
+func anyNode(*record) bool { return true }
+
+// lastItems shows the last items of an account's nodes, or some of them, to one session, in their place among the account's notifications.
+func (m *Module) lastItems(ctx context.Context, account, full jid.JID, which func(*record) bool, gained func(feature string) bool) {
 	svc := accountService(account)
 	q := m.queue(svc.key(""))
 	q.Post(func() {
 		// An account with as many requests waiting has other cares: whoever missed an item asks for it.
 		m.locks.run([]string{svc.key("")}, q, func(release func()) {
 			defer release()
-			m.showLast(ctx, svc, full, gained)
+			m.showLast(ctx, svc, full, which, gained)
 		})
 	})
 }
 
-func (m *Module) showLast(ctx context.Context, svc *service, full jid.JID, gained func(feature string) bool) {
+func (m *Module) showLast(ctx context.Context, svc *service, full jid.JID, which func(*record) bool, gained func(feature string) bool) {
 	rows, err := m.t.node.Range(ctx, svc.name, "", "", m.o.Nodes, false)
 	if err != nil {
 		m.d.Log.Error("the nodes of an account cannot be read", "account", svc.name, "err", err)
@@ -160,7 +162,7 @@ func (m *Module) showLast(ctx context.Context, svc *service, full jid.JID, gaine
 			continue
 		}
 		r, err := decodeRecord(row.Key, row.Value)
-		if err != nil || r.Config.SendLast != node.SendPresence {
+		if err != nil || r.Config.SendLast != node.SendPresence || !which(r) {
 			continue
 		}
 		rel, err := m.relation(ctx, svc, r, full)
@@ -171,17 +173,29 @@ func (m *Module) showLast(ctx context.Context, svc *service, full jid.JID, gaine
 	}
 }
 
-// rosterChanged shows last items to a contact who gets the account's presence from now on (XEP-0163 §4.3.4).
+// rosterChanged ends what the change takes away from a contact, and shows last items to one who gets the account's presence from now on, or is in a
+// group from now on that a node is for (XEP-0163 §4.3.4, XEP-0060 §12.2).
 func (m *Module) rosterChanged(ctx context.Context, c *event.RosterChange) error {
-	gets := func(s string) bool { return s == "from" || s == "both" }
-	if m.caps == nil || !gets(c.Item.Subscription) || gets(c.Previous.Subscription) {
-		return nil
-	}
 	contact, err := jid.Parse(c.Item.Contact)
 	if err != nil {
 		return nil
 	}
+	contact = contact.Clone()
 	ctx = event.WithSession(context.WithoutCancel(ctx), nil)
+	gets := func(s string) bool { return s == "from" || s == "both" }
+	regrouped := !slices.Equal(c.Item.Groups, c.Previous.Groups)
+	now := gets(c.Item.Subscription) && !c.Removed
+	if before := gets(c.Previous.Subscription); before && (!now || regrouped) {
+		m.outOfReach(ctx, c, contact)
+	}
+	if m.caps == nil || !now || gets(c.Previous.Subscription) && !regrouped {
+		return nil
+	}
+	newly := anyNode
+	if gets(c.Previous.Subscription) {
+		was := node.Relation{Affiliation: node.None, Presence: true, Groups: slices.Clone(c.Previous.Groups)}
+		newly = func(r *record) bool { return r.Config.Access == node.Roster && r.Config.MayRetrieve(was) != nil }
+	}
 	var sessions []jid.JID
 	if m.d.Hosts.IsLocal(contact.Domain()) {
 		for _, s := range m.d.Sessions.Of(ctx, contact) {
@@ -193,7 +207,7 @@ func (m *Module) rosterChanged(ctx context.Context, c *event.RosterChange) error
 		sessions = m.caps.Remote(c.Owner, contact)
 	}
 	for _, full := range slices.Clone(sessions) {
-		m.lastItems(ctx, c.Owner.Bare(), full, func(f string) bool { return m.caps.Supports(ctx, full, f) })
+		m.lastItems(ctx, c.Owner.Bare(), full, newly, func(f string) bool { return m.caps.Supports(ctx, full, f) })
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (m *Module) Register(r *module.Registrar) error {
 	ev.Presence.Unavailable.On(event.After, "pubsub", m.unavailable)
 	ev.Roster.Changed.On(event.After, "pubsub", m.rosterChanged)
 	ev.Account.Deleted.On(event.Record, "pubsub", m.deleted)
-	ev.Account.Deleted.On(event.After, "pubsub", func(context.Context, *event.AccountChange) error { m.sweepTrash(); return nil })
+	ev.Account.Deleted.On(event.After, "pubsub", m.afterDeletion)
 	r.Identity(module.ScopeAccount, module.Identity{Category: "pubsub", Type: "pep"}) // XEP-0163 §6.1
 	r.Feature(module.ScopeAccount, append(features(true), ns.MDSServerAssist)...)
 	r.Disco(module.ScopeAccount, source{m})
@@ -121,7 +121,15 @@ func (m *Module) Start(context.Context) error {
 		m.caps.WatchCaps(m.capsGained)
 	}
 	m.sweepTrash() // what an earlier run has left
+	m.sweepGone()
 	m.sweepExpired()
+	return nil
+}
+
+// afterDeletion does behind the deletion of an account what needs the keys of others' nodes, or takes long.
+func (m *Module) afterDeletion(context.Context, *event.AccountChange) error {
+	m.sweepGone()
+	m.sweepTrash()
 	return nil
 }
 
@@ -146,48 +154,6 @@ func (m *Module) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("pubsub: stop: %w", ctx.Err())
 	}
-}
-
-// deleted removes what an account has: its nodes, and what it was to nodes on the hosts here.
-func (m *Module) deleted(ctx context.Context, c *event.AccountChange) error {
-	account := c.JID.Bare()
-	o := &op{m: m, ctx: ctx, svc: accountService(account), from: account, u: c.Unit}
-	rows, err := m.t.node.Range(ctx, o.svc.name, "", "", m.o.Nodes*2, false)
-	if err != nil {
-		return fmt.Errorf("pubsub: read nodes: %w", err)
-	}
-	for _, row := range rows {
-		if o.rec, err = decodeRecord(row.Key, row.Value); err != nil {
-			return err
-		}
-		o.name = row.Key
-		if err := o.remove(); err != nil {
-			return err
-		}
-	}
-	for _, h := range m.hosts {
-		if err := m.forget(ctx, h.svc, account, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// forget removes a person's affiliations and subscriptions on a host. A node that has no owner left stays as it is: it is others' too.
-func (m *Module) forget(ctx context.Context, svc *service, account jid.JID, c *event.AccountChange) error {
-	err := m.ofPerson(ctx, svc, account, "", "", func(row storage.Row) {
-		id, _ := parseOf(row.Value)
-		c.Unit.Add(storage.DeleteRow{Table: tableOf, Owner: svc.person(account), Key: row.Key})
-		if who, sub := subOf(row.Key); who != "" {
-			c.Unit.Add(storage.DeleteRow{Table: tableSub, Owner: svc.owner(id), Key: subKey(who, sub)})
-		} else {
-			c.Unit.Add(storage.DeleteRow{Table: tableAffil, Owner: svc.owner(id), Key: account.String()})
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("pubsub: read a person's nodes: %w", err)
-	}
-	return nil
 }
 
 // ofPerson calls fn for a person's rows in a range of keys. How many there are is not hers alone to say: owners of nodes put her into their lists.

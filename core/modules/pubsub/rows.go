@@ -29,13 +29,13 @@ const (
 
 // tables are their read sides.
 type tables struct {
-	node, item, order, affil, sub, of, link, trash, expire, lease storage.Table
+	node, item, order, affil, sub, of, link, trash, expire, lease, gone storage.Table
 }
 
 func (t *tables) init(s storage.Store) {
 	t.node, t.item, t.order, t.affil = s.Table(tableNode), s.Table(tableItem), s.Table(tableOrder), s.Table(tableAffil)
 	t.sub, t.of, t.link, t.trash = s.Table(tableSub), s.Table(tableOf), s.Table(tableLink), s.Table(tableTrash)
-	t.expire, t.lease = s.Table(tableExpire), s.Table(tableLease)
+	t.expire, t.lease, t.gone = s.Table(tableExpire), s.Table(tableLease), s.Table(tableGone)
 }
 
 // sep stands between the parts of a key: no name, id or address has it (xmlName refuses it where they come in). sepAfter is the next byte.
@@ -230,6 +230,13 @@ func (m *Module) subRange(ctx context.Context, svc *service, r *record, from, to
 // xmlName tells whether a name of a node or an item can be kept.
 func xmlName(s string) bool {
 	return s != "" && len(s) <= maxName && !strings.ContainsAny(s, "\n\v\t\r")
+}
+
+// nodeOf is the node in a person's key.
+func nodeOf(key string) string {
+	_, rest, _ := strings.Cut(key, sep)
+	name, _, _ := strings.Cut(rest, sep)
+	return name
 }
 
 // subOf reads a person's key; "": it is no subscription's.

@@ -151,6 +151,7 @@ func (o *op) putSub(s *node.Subscription, created bool) error {
 		storage.PutRow{Table: tableOf, Owner: o.svc.person(j), Key: ofSub(o.name, s.JID, s.ID), Value: ofValue(o.rec.ID, string(s.State))})
 	o.putLease(s)
 	if created {
+		o.listWhere(j)
 		o.rec.Subs++
 		o.watch(s)
 	}
