@@ -35,6 +35,9 @@ func (d *decoder) check(c *Config) {
 	if err := c.PubSub.Check(); err != nil {
 		d.fail(d.seen["pubsub"], "pubsub: %v", err)
 	}
+	if err := c.Push.Check(); err != nil {
+		d.fail(d.seen["push"], "push: %v", err)
+	}
 	d.checkBridges(c)
 	d.checkLinks(c)
 	d.checkFiles(c)

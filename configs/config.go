@@ -5,6 +5,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
+	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 )
 
@@ -28,6 +29,8 @@ type Config struct {
 	Registration Registration `yaml:"registration"`
 	// PubSub is for publish-subscribe, on pubsub.DOMAIN and on accounts.
 	PubSub pubsub.Config `yaml:"pubsub"`
+	// Push is for waking the devices of people through the services of their apps.
+	Push push.Config `yaml:"push"`
 	// Archive says which messages are kept.
 	Archive archive.Config `yaml:"archive"`
 	// Rooms is for the group chats of people.
@@ -204,6 +207,7 @@ func base() *Config {
 		Rooms:   muc.Config{}.WithDefaults(),
 		Rejoin:  rejoin.Config{}.WithDefaults(),
 		PubSub:  pubsub.Config{}.WithDefaults(),
+		Push:    push.DefaultConfig(),
 		Upload:  defaultUpload(),
 		Turn:    defaultTurn(),
 		Log:     Log{Level: "info", Format: "text"},

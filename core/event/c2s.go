@@ -21,6 +21,9 @@ type C2S struct {
 	// Closed: a session is over for good. It runs in the session's queue, once what its client has not acknowledged is in the account's
 	// offline list, and before the same full JID can be bound again.
 	Closed Point[SessionClosed]
+	// Unseen: a message is in the ring of a session whose client does not look: it has no connection (XEP-0198 §5), or has said so (XEP-0352). Messages
+	// that were not acknowledged when the connection was lost are told of then. It runs in the goroutine that delivers; handlers return at once.
+	Unseen Point[Unseen]
 	// Saving: the server stops and keeps a session with stream management; record handlers put what they know of it into Parts.
 	Saving Point[SessionState]
 	// Restored: a kept session is there again after a start, without a connection; it runs before the first client can come.
@@ -35,6 +38,7 @@ func (p *C2S) register(c *Catalogue) {
 	add(c, &p.Resumed, "c2s.resumed")
 	add(c, &p.Inbound, "c2s.inbound")
 	add(c, &p.Closed, "c2s.closed")
+	add(c, &p.Unseen, "c2s.unseen")
 	add(c, &p.Saving, "c2s.saving")
 	add(c, &p.Restored, "c2s.restored")
 }
@@ -83,6 +87,13 @@ type SessionClosed struct {
 	Session Session
 	Info    SessionInfo // as it was at the end
 	Reason  string
+}
+
+// Unseen is a message that waits in a session's ring.
+type Unseen struct {
+	Session Session
+	Wire    stanza.Wire
+	To      jid.JID
 }
 
 // SessionState is what modules keep of a session across a stop of the server, each under its own name in an encoding of its own with a

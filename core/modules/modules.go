@@ -21,6 +21,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/presence"
 	"github.com/viaduct-xmpp/viaduct/core/modules/private"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
+	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 	"github.com/viaduct-xmpp/viaduct/core/modules/roster"
@@ -42,6 +43,7 @@ type Options struct {
 	Offline   offline.Options
 	Private   private.Options
 	PubSub    pubsub.Config
+	Push      push.Options
 	Register  register.Options
 	Rejoin    rejoin.Options
 	Roster    roster.Options
@@ -72,6 +74,7 @@ func List(o Options) []module.Module {
 		rejoin.New(o.Rejoin),
 		extdisco.New(o.ExtDisco),
 		upload.New(o.Upload),
+		push.New(o.Push),
 	}
 	return append(list, archives(o)...)
 }

@@ -196,12 +196,15 @@ func (m *Manager) detach(s *Session, l Link, condition, text string) {
 		return
 	}
 	s.link, s.held = nil, false
-	s.rewind()
-	s.change(func(i *event.SessionInfo) { i.Detached = true })
+	var left []Item
 	if !m.stopping.Load() {
+		left = s.untold()
 		s.startTimer(s.sm.max)
 	}
+	s.rewind()
+	s.change(func(i *event.SessionInfo) { i.Detached = true })
 	s.mu.Unlock()
+	s.tellUnseen(left)
 	if l == nil {
 		old.End(nil, condition, text)
 	}

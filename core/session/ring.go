@@ -29,6 +29,7 @@ type entry struct {
 	size    int32 // what it counts for the bound in bytes
 	counted bool  // a stanza that the peer counts (XEP-0198 §4)
 	spooled bool  // the bytes are in the store only
+	told    bool  // event.C2S.Unseen was told of it
 }
 
 // time is when the stanza was to be delivered.

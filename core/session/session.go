@@ -154,10 +154,11 @@ func (s *Session) pushAll(items []Item) bool {
 		s.mu.Unlock()
 		return false
 	}
-	active := s.sm != nil && s.sm.active
+	active, unseen := s.sm != nil && s.sm.active, s.unseen()
 	spooled, lost := false, false
 	for i := range items {
 		e := newEntry(&items[i], now, active)
+		e.told = unseen
 		switch {
 		case s.fits(&e):
 			s.ring.push(e)
@@ -170,6 +171,9 @@ func (s *Session) pushAll(items []Item) bool {
 	}
 	s.wake()
 	s.mu.Unlock()
+	if unseen && !lost {
+		s.tellUnseen(items)
+	}
 	switch {
 	case lost:
 		s.m.stats.overflows.Add(1)

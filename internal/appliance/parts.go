@@ -17,6 +17,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
+	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/server"
@@ -78,7 +79,7 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
 	}
 	mo := modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub,
-		Rejoin: c.Rejoin.Options()}
+		Push: c.Push.Options(), Rejoin: c.Rejoin.Options()}
 	if err := a.fileOptions(c, &mo); err != nil {
 		return err
 	}
@@ -92,6 +93,10 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 		case *upload.Module:
 			if mo.Upload.Store != nil {
 				a.files.upload = m
+			}
+		case *push.Module:
+			if c.Push.On {
+				a.push = m
 			}
 		case *register.Module:
 			a.sign = m
@@ -119,6 +124,9 @@ func (a *Appliance) measure() {
 		}
 		a.bridges.figures(ctx, out)
 		a.fileFigures(out)
+		if a.push != nil {
+			a.push.Figures(out)
+		}
 		return out
 	})
 }

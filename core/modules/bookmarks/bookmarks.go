@@ -74,7 +74,7 @@ func (*Module) Info() module.Info {
 		{ID: "XEP-0048", Version: "1.2", Status: "complete"},
 		{ID: "XEP-0402", Version: "1.2.0", Status: "complete"},
 		{ID: "XEP-0411", Version: "1.1.0", Status: "complete"},
-		{ID: "XEP-0492", Version: "0.2.0", Status: "partial", Note: "kept in bookmarks; there is no push yet that honours them"},
+		{ID: "XEP-0492", Version: "0.2.0", Status: "complete", Note: "kept in bookmarks"},
 	}}
 }
 
