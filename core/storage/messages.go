@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"time"
+
+	"github.com/viaduct-xmpp/viaduct/core/journal"
 )
 
 // MessageID is the 63-bit id of a stored message: milliseconds since 1970 of the message's own time << 20 | sequence, so that ids sort by
@@ -50,7 +52,24 @@ type Range struct {
 	Backward      bool
 }
 
-// Messages reads lists of references. All cost O(page), not O(list).
+// Volume is how much a part of a list holds.
+type Volume struct {
+	Parts   []VolumePart
+	Through MessageID // what was measured: the next call goes on after it
+	More    bool
+	// Keep are operations, the backend's own, by which the next measure of the same is cheap. They may be left out.
+	Keep []journal.Op
+}
+
+// VolumePart is the size of neighbouring messages.
+type VolumePart struct {
+	Oldest   MessageID
+	Messages int
+	Bytes    int64 // of their bodies
+}
+
+// Messages reads lists of references. All cost O(page), not O(list). A filter by Peer costs the peer's messages and, in archives and rooms, a
+// bounded number of others for each: where they are is noted in the background (Sweeper), until then others are looked at, too.
 type Messages interface {
 	// List returns a page of a list with the bodies. more tells that the range holds more rows in the direction of reading.
 	List(ctx context.Context, kind RefKind, owner string, r Range) (page []Stored, more bool, err error)
@@ -62,13 +81,17 @@ type Messages interface {
 	Body(ctx context.Context, id MessageID) ([]byte, error)
 	// Count returns the length of a list up to max (0: without bound).
 	Count(ctx context.Context, kind RefKind, owner string, limit int) (int, error)
-	// CountRange returns how many references a range holds, up to its Limit (0: without bound). It looks at each, and with Peer at those of others, too.
+	// CountRange returns how many references a range holds, up to its Limit (0: without bound). It looks at each.
 	CountRange(ctx context.Context, kind RefKind, owner string, r Range) (int, error)
-	// Find returns, newest first, the entries of a peer whose bodies hold part, among the newest entries of a list: so many are looked at.
-	Find(ctx context.Context, kind RefKind, owner, peer string, part []byte, among int) ([]Stored, error)
+	// Find returns, newest first, the entries of a range whose bodies hold part. It looks at so many of its newest as the range's limit says; next
+	// is where the following call goes on (its Before), 0 at the end.
+	Find(ctx context.Context, kind RefKind, owner string, r Range, part []byte) (found []Stored, next MessageID, err error)
 	// Beyond returns the highest id that has to go so that at most so many messages, and so many bytes of bodies, remain of a list (0: any
 	// number); 0 if none has to. It looks at what remains.
 	Beyond(ctx context.Context, kind RefKind, owner string, number int, size int64) (MessageID, error)
+	// Volume tells how much the archive or room of an owner holds, in ascending order. It looks at about Limit rows of a range at a time; how many there
+	// are does not depend on how many messages there are if it was asked before.
+	Volume(ctx context.Context, kind RefKind, owner string, r Range) (Volume, error)
 	// Owners lists the owners that have at least one reference of the kind, in order: what is waiting after a start.
 	Owners(ctx context.Context, kind RefKind, p Page) ([]string, error)
 	// LastID returns the highest id in use, 0 if none: where an id allocator goes on after a start.

@@ -9,7 +9,8 @@ import (
 )
 
 // Sweeper finds what a store need not keep any longer: expired Dedupe keys, expired sessions (what their clients had not acknowledged goes
-// to the Offline list of the account), the lists of deleted accounts and rooms, bodies that nothing refers to.
+// to the Offline list of the account), the lists of deleted accounts and rooms, bodies that nothing refers to. On its way it notes where in long lists
+// the messages of each peer are.
 type Sweeper interface {
 	// Garbage returns operations that remove up to limit rows, and where to go on; next is "" at the end. The operations are the backend's
 	// own: they are committed in a unit and check again whether the row may go.

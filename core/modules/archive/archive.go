@@ -60,6 +60,7 @@ type Module struct {
 	prefs    prefsCache
 	rounds   rounds
 	late     *journal.Queue // what is done behind a commit
+	seeker   seeker
 }
 
 // New returns the module.
@@ -91,6 +92,7 @@ func (m *Module) Register(r *module.Registrar) error {
 	if m.o.NoPeople {
 		return nil
 	}
+	m.seeker.m = m
 	m.late = journal.NewQueue(func(v any) { m.d.Log.Error("a tombstone panicked", "panic", fmt.Sprint(v)) })
 	r.Need(&m.ids)
 	r.Want(&m.contacts)

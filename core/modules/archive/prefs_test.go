@@ -1,13 +1,16 @@
 package archive
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
@@ -83,12 +86,30 @@ func TestSameAuthor(t *testing.T) {
 		"another under the same nick": {msg("hall@rooms/A", occupant("1")), msg("hall@rooms/A", occupant("2")), false},
 		"without the mark":            {msg("hall@rooms/A", occupant("1")), msg("hall@rooms/A", ""), false},
 		"with the mark only now":      {msg("hall@rooms/A", ""), msg("hall@rooms/A", x), false},
+		"no mark, the same address":   {msg("hall@rooms/A", ""), msg("hall@rooms/A", ""), true},
+		"no mark, perhaps a room":     {msg("hall@rooms/A", ""), msg("hall@rooms/B", ""), false},
+		"no mark, only asked for":     {msg("asks@elsewhere/A", ""), msg("asks@elsewhere/B", ""), false},
+		"a contact's other client":    {msg("eve@elsewhere/A", ""), msg("eve@elsewhere/B", ""), true},
 	} {
-		if got := sameAuthor(c.said, c.st); got != c.want {
-			t.Errorf("%s: %v", name, got)
+		m := &Module{contacts: book{"eve@elsewhere": "both", "asks@elsewhere": "from"}}
+		m.d.Hosts = houses{}
+		if got, err := m.sameAuthor(t.Context(), "bob@example.org", c.said, c.st); got != c.want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
 }
+
+// book has the subscriptions of contacts.
+type book map[string]string
+
+func (b book) Item(_ context.Context, _, contact jid.JID) (storage.RosterItem, error) {
+	return storage.RosterItem{Subscription: b[contact.String()]}, nil
+}
+
+// houses has the accounts at example.org.
+type houses struct{ module.Hosts }
+
+func (houses) IsAccountDomain(d string) bool { return d == "example.org" }
 
 func FuzzReadPrefs(f *testing.F) {
 	f.Add("<prefs xmlns='urn:xmpp:mam:2' default='roster'><always><jid>a@b</jid></always><never/></prefs>")

@@ -122,12 +122,13 @@ const (
 )
 
 // Next implements journal.Work.
-func (r *round) Next(ctx context.Context, budget time.Duration, failed error) (*journal.Unit, error) {
-	u, err := r.next(ctx, budget, failed)
-	if u == nil || err != nil {
-		r.done()
-	}
-	return u, err
+func (r *round) Next(ctx context.Context, budget time.Duration, failed error) (u *journal.Unit, err error) {
+	defer func() { // also when it panics: the next round comes all the same
+		if u == nil || err != nil {
+			r.done()
+		}
+	}()
+	return r.next(ctx, budget, failed)
 }
 
 func (r *round) next(ctx context.Context, budget time.Duration, failed error) (*journal.Unit, error) {

@@ -95,11 +95,15 @@ type updating struct {
 }
 
 // Next implements journal.Work.
-func (w *updating) Next(ctx context.Context, budget time.Duration, failed error) (*journal.Unit, error) {
-	u, err := w.Indexing.Next(ctx, budget, failed)
-	if u == nil || err != nil {
-		w.done(w.Behind() || err != nil)
-	}
+func (w *updating) Next(ctx context.Context, budget time.Duration, failed error) (u *journal.Unit, err error) {
+	whole := false
+	defer func() { // a panic ends it, too
+		if !whole || u == nil || err != nil {
+			w.done(!whole || w.Behind() || err != nil)
+		}
+	}()
+	u, err = w.Indexing.Next(ctx, budget, failed)
+	whole = true
 	return u, err
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	archiveOwner = "person0@example.org"
 	archiveSize  = 1_000_000
-	rarePeer     = "rare@example.net" // one message in the middle
+	rarePeer     = "rare@example.net" // ten messages, evenly spread
 )
 
 func archiveID(n int) storage.MessageID { return storage.MessageID(n+1) << 20 }
@@ -24,7 +24,7 @@ func archiveID(n int) storage.MessageID { return storage.MessageID(n+1) << 20 }
 // archived is a message of one of 50 people, of about twelve words of which few are frequent. word9999 and the like are rare.
 func archived(n int, rnd *rand.Rand, zipf *rand.Zipf) *journal.Unit {
 	peer := fmt.Sprintf("person%d@example.org", 1+n%50)
-	if n == archiveSize/2 {
+	if n%(archiveSize/10) == archiveSize/20 {
 		peer = rarePeer
 	}
 	var text strings.Builder
@@ -56,10 +56,14 @@ func fillArchive(b *testing.B, s *Store, from, to int) {
 	}
 }
 
-// indexAll brings the index up to date in the slices of the server and returns how many there were and the longest.
-func indexAll(b *testing.B, s *Store) (slices int, longest time.Duration) {
+// sweepAll sweeps, which makes blocks of long lists, and returns how many slices there were and the longest.
+func sweepAll(b *testing.B, s *Store) (slices int, longest time.Duration) {
 	b.Helper()
-	w := storage.NewIndexing(s, 0)
+	return workOff(b, s, storage.NewSweep(s, time.Now()))
+}
+
+func workOff(b *testing.B, s *Store, w journal.Work) (slices int, longest time.Duration) {
+	b.Helper()
 	for {
 		u, err := w.Next(context.Background(), 5*time.Millisecond, nil)
 		if err != nil {
@@ -76,12 +80,18 @@ func indexAll(b *testing.B, s *Store) (slices int, longest time.Duration) {
 	}
 }
 
+// indexAll brings the index up to date in the slices of the server and returns how many there were and the longest.
+func indexAll(b *testing.B, s *Store) (slices int, longest time.Duration) {
+	b.Helper()
+	return workOff(b, s, storage.NewIndexing(s, 0))
+}
+
 // BenchmarkArchive reads the archive of one person with a million messages.
 func BenchmarkArchive(b *testing.B) {
 	s := benchStore(b)
 	fillArchive(b, s, 0, archiveSize)
 	ctx, m := context.Background(), s.Messages()
-	page := func(name string, r storage.Range, want int) {
+	pageIn := func(b *testing.B, name string, r storage.Range, want int) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -92,14 +102,24 @@ func BenchmarkArchive(b *testing.B) {
 			}
 		})
 	}
+	page := func(name string, r storage.Range, want int) { pageIn(b, name, r, want) }
 	page("after/start", storage.Range{Limit: 50}, 50)
 	page("after/middle", storage.Range{After: archiveID(archiveSize / 2), Limit: 50}, 50)
 	page("after/end", storage.Range{After: archiveID(archiveSize - 51), Limit: 50}, 50)
 	page("before/end", storage.Range{Limit: 50, Backward: true}, 50)
 	page("before/middle", storage.Range{Before: archiveID(archiveSize / 2), Limit: 50, Backward: true}, 50)
 	page("before/start", storage.Range{Before: archiveID(50), Limit: 50, Backward: true}, 50)
-	page("with/one-in-50", storage.Range{Peer: "person7@example.org", Limit: 50, Backward: true}, 50)
-	page("with/one-in-all", storage.Range{Peer: rarePeer, Limit: 50, Backward: true}, 1)
+	rare := func(b *testing.B) {
+		pageIn(b, "first", storage.Range{Peer: rarePeer, Limit: 5}, 5)
+		pageIn(b, "last", storage.Range{Peer: rarePeer, Limit: 5, Backward: true}, 5)
+		pageIn(b, "all", storage.Range{Peer: rarePeer, Limit: 50, Backward: true}, 10)
+		pageIn(b, "one-in-50", storage.Range{Peer: "person7@example.org", Limit: 50, Backward: true}, 50)
+		pageIn(b, "nobody", storage.Range{Peer: "nobody@example.net", Limit: 50}, 0)
+	}
+	b.Run("with/before-blocks", rare)
+	slices, longest := sweepAll(b, s)
+	b.Logf("blocks were made in %d slices, the longest of %v", slices, longest)
+	b.Run("with/blocks", rare)
 	b.Run("count/1001", func(b *testing.B) {
 		for b.Loop() {
 			if n, err := m.CountRange(ctx, storage.Archive, archiveOwner, storage.Range{Limit: 1001}); n != 1001 || err != nil {
@@ -109,7 +129,8 @@ func BenchmarkArchive(b *testing.B) {
 	})
 	b.Run("find/among-5000", func(b *testing.B) {
 		for b.Loop() {
-			if list, err := m.Find(ctx, storage.Archive, archiveOwner, "person7@example.org", []byte(" id='m0'"), 5000); len(list) != 0 || err != nil {
+			r := storage.Range{Peer: "person7@example.org", Limit: 5000}
+			if list, _, err := m.Find(ctx, storage.Archive, archiveOwner, r, []byte(" id='m0'")); len(list) != 0 || err != nil {
 				b.Fatal(len(list), err)
 			}
 		}

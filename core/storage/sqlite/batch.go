@@ -31,6 +31,7 @@ type batch struct {
 
 	ownIDs  int64    // the highest id of a reference that is not its message's
 	indexed int64    // bodies up to here are in the index of words, or noted for it
+	mapped  int64    // no block ends behind this id
 	owners  []string // names that this transaction brought into the caches
 	peers   []string
 	epochs  []claimed
@@ -67,7 +68,7 @@ func (b *batch) init(w *writer) {
 // reset forgets everything, before a transaction.
 func (b *batch) reset() {
 	b.drop()
-	b.ownIDs, b.written, b.indexed = 0, 0, b.w.indexed
+	b.ownIDs, b.written, b.indexed, b.mapped = 0, 0, b.w.indexed, b.w.mapped
 	b.owners, b.peers, b.epochs, b.retries = b.owners[:0], b.peers[:0], b.epochs[:0], b.retries[:0]
 	clear(b.seen)
 }
@@ -93,11 +94,11 @@ func (b *batch) drop() {
 // bookmark is a point to which a savepoint can go back.
 type bookmark struct {
 	owners, peers, epochs, retries int
-	ownIDs, indexed                int64
+	ownIDs, indexed, mapped        int64
 }
 
 func (b *batch) mark() bookmark {
-	return bookmark{len(b.owners), len(b.peers), len(b.epochs), len(b.retries), b.ownIDs, b.indexed}
+	return bookmark{len(b.owners), len(b.peers), len(b.epochs), len(b.retries), b.ownIDs, b.indexed, b.mapped}
 }
 
 // back forgets what came after a mark; the zero mark is the beginning. What came before it has been written.
@@ -109,7 +110,7 @@ func (b *batch) back(m bookmark) {
 	b.w.owners.drop(b.owners[m.owners:]...)
 	b.w.peers.drop(b.peers[m.peers:]...)
 	b.owners, b.peers, b.epochs, b.retries = b.owners[:m.owners], b.peers[:m.peers], b.epochs[:m.epochs], b.retries[:m.retries]
-	b.ownIDs, b.written, b.indexed = m.ownIDs, m.retries, m.indexed
+	b.ownIDs, b.written, b.indexed, b.mapped = m.ownIDs, m.retries, m.indexed, m.mapped
 }
 
 // publish makes known what is now committed.
@@ -118,7 +119,7 @@ func (b *batch) publish() {
 		b.w.epochs[e.lane] = e.epoch
 	}
 	b.w.ownIDs = max(b.w.ownIDs, b.ownIDs)
-	b.w.indexed = b.indexed
+	b.w.indexed, b.w.mapped = b.indexed, b.mapped
 	b.w.retries.add(b.retries)
 }
 

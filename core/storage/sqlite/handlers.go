@@ -31,10 +31,11 @@ var handlers = table(
 	always(putMessage), always(replaceMessage), always(putRef), always(deleteRef), always(deleteRefs), always(moveRefs), conditional(dedupe),
 	always(putSession), always(sessionIn), always(sessionOut), always(deleteSession),
 	always(putRoom), conditional(createRoom), always(deleteRoom), always(putAffiliation),
-	conditional(putPortal), always(deletePortal), always(putPuppet), always(putIDPair), always(deleteIDPairs),
+	always(putPortal), always(deletePortal), always(putPuppet), always(putIDPair), always(deleteIDPairs),
 	always(putRow), conditional(compareAndPut), always(deleteRow), always(deleteRows),
 	conditional(claimEpoch),
 	always(dropRetries), always(index), always(dropSession), always(dropGone), always(dropBodies),
+	always(doMakeBlock), always(doSettleBlock), always(doClearBlocks), always(doNoteVolume),
 )
 
 func table(all ...handler) map[reflect.Type]handler {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"fmt"
@@ -47,7 +48,7 @@ func makePageQueries() map[pageQuery][kinds]string {
 }
 
 // format is the query with %s for the table. The list is one range of its primary key, so a page costs the same everywhere; only a filter
-// by peer looks at what it leaves out.
+// by peer looks at what it leaves out (see blocks_read.go).
 func (q pageQuery) format() string {
 	columns, join, filter, order := "", "", "", "ASC"
 	if q.bodies {
@@ -76,21 +77,24 @@ func (m messages) page(ctx context.Context, k storage.RefKind, owner string, r s
 	if r.Peer != "" {
 		args = append(args, r.Peer)
 	}
-	n := 0
-	err = m.s.readers.read(ctx, func(c *conn) error {
-		return c.query(context.Background(), pageQueries[pageQuery{bodies, r.Backward, r.Peer != ""}][k], func(row []driver.Value) error {
-			if n++; n > limit {
-				more = true
-				return nil
-			}
-			st := storage.Stored{Ref: refOf(k, owner, row)}
-			if bodies {
-				st.Body = blob(row[4])
-			}
-			each(st)
-			return ctx.Err()
-		}, args...)
-	})
+	n, q := 0, pageQuery{bodies, r.Backward, r.Peer != ""}
+	take := func(row []driver.Value) error {
+		if n++; n > limit {
+			more = true
+			return nil
+		}
+		st := storage.Stored{Ref: refOf(k, owner, row)}
+		if bodies {
+			st.Body = blob(row[4])
+		}
+		each(st)
+		return ctx.Err()
+	}
+	if q.peer && mapped(k) {
+		err = m.s.readers.snapshot(ctx, func(c *conn) error { return c.peerRows(k, q, args, take) })
+	} else {
+		err = m.s.readers.read(ctx, func(c *conn) error { return c.query(context.Background(), pageQueries[q][k], take, args...) })
+	}
 	return more, m.s.readError("read list", err)
 }
 
@@ -182,7 +186,12 @@ func (m messages) CountRange(ctx context.Context, k storage.RefKind, owner strin
 	if r.Peer != "" {
 		args = append(args, r.Peer)
 	}
-	err = m.s.readers.read(ctx, func(c *conn) error {
+	err = m.s.readers.snapshot(ctx, func(c *conn) error {
+		if r.Peer != "" && mapped(k) {
+			i, err := c.countPeer(k, args)
+			n = int(i)
+			return err
+		}
 		v, _, err := c.one(countRange[r.Peer != ""][k], args...)
 		n = int(integer(v))
 		return err
@@ -190,23 +199,19 @@ func (m messages) CountRange(ctx context.Context, k storage.RefKind, owner strin
 	return n, m.s.readError("count range", err)
 }
 
-var findNewest = perKind(`SELECT r.id, coalesce(r.msg, r.id), ?2, r.note, b.body
-	FROM (SELECT id, msg, peer, note FROM %s WHERE owner = (SELECT id FROM owner WHERE name = ?1) ORDER BY id DESC LIMIT ?4) r
-	CROSS JOIN body b ON b.id = coalesce(r.msg, r.id)
-	WHERE r.peer = (SELECT id FROM peer WHERE name = ?2) AND instr(b.body, ?3) > 0`)
-
 // Find implements storage.Messages.
-func (m messages) Find(ctx context.Context, k storage.RefKind, owner, peer string, part []byte, among int) (found []storage.Stored, err error) {
-	if err := knownKind(k); err != nil {
-		return nil, err
-	}
-	err = m.s.readers.read(ctx, func(c *conn) error {
-		return c.query(ctx, findNewest[k], func(row []driver.Value) error {
-			found = append(found, storage.Stored{Ref: refOf(k, owner, row), Body: blob(row[4])})
-			return ctx.Err()
-		}, owner, peer, part, int64(among))
+func (m messages) Find(ctx context.Context, k storage.RefKind, owner string, r storage.Range, part []byte) (found []storage.Stored, next storage.MessageID, err error) {
+	r.Backward = true
+	last := storage.MessageID(0)
+	more, err := m.page(ctx, k, owner, r, true, func(st storage.Stored) {
+		if last = st.ID; bytes.Contains(st.Body, part) {
+			found = append(found, st)
+		}
 	})
-	return found, m.s.readError("find message", err)
+	if more {
+		next = last
+	}
+	return found, next, err
 }
 
 var (

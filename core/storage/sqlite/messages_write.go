@@ -119,6 +119,11 @@ func (b *batch) flushRefs(k storage.RefKind) error {
 			for i := range rows[:n] {
 				b.uses[rows[i].Msg]++
 			}
+			if mapped(k) {
+				if err := b.noteRefs(b.args); err != nil {
+					return err
+				}
+			}
 		case n > 1:
 			return errCareful
 		default:
@@ -132,6 +137,9 @@ func (b *batch) flushRefs(k storage.RefKind) error {
 	b.refs[k] = b.refs[k][:0]
 	return nil
 }
+
+// refColumns is the number of values of a reference.
+const refColumns = 5
 
 // refArgs appends the values of a reference to b.args.
 func (b *batch) refArgs(r *storage.Ref) error {
@@ -166,8 +174,10 @@ func (b *batch) replaceRef(r *storage.Ref) error {
 	}
 	b.uses[storage.MessageID(integer(old))]--
 	b.uses[r.Msg]++
-	_, err = b.c.exec(updateRef[r.Kind], b.args...)
-	return err
+	if _, err = b.c.exec(updateRef[r.Kind], b.args...); err != nil || !mapped(r.Kind) {
+		return err
+	}
+	return b.noteRefs(b.args)
 }
 
 var deleteOne = perKind(`DELETE FROM %s WHERE owner = ? AND id = ? RETURNING coalesce(msg, id)`)
@@ -216,6 +226,11 @@ func (b *batch) flushGone(k storage.RefKind) error {
 		if err := b.unrefer(query, args[:n]...); err != nil {
 			return err
 		}
+		if mapped(k) {
+			if err := b.taken(args[:n]); err != nil {
+				return err
+			}
+		}
 		args = args[n:]
 	}
 	return nil
@@ -239,6 +254,12 @@ func (b *batch) removeRefs(k storage.RefKind, owner string, query [kinds]string,
 	n, ok, err := b.ownerIfAny(owner)
 	if err != nil || !ok {
 		return err
+	}
+	if mapped(k) {
+		if err := b.taken([]any{n, int64(id)}); err != nil {
+			return err
+		}
+		return b.unreferTrimmed(query[k], n, int64(id))
 	}
 	return b.unrefer(query[k], n, int64(id))
 }
@@ -303,8 +324,18 @@ func (b *batch) move(k storage.RefKind, from any, toKind storage.RefKind, to any
 	if _, err := b.c.exec(moveRef[k][toKind], from, to); err != nil {
 		return err
 	}
-	_, err = b.c.exec(deleteAll[k], from)
-	return err
+	if _, err = b.c.exec(deleteAll[k], from); err != nil {
+		return err
+	}
+	if mapped(k) {
+		if err := b.unmap(from); err != nil {
+			return err
+		}
+	}
+	if mapped(toKind) {
+		return b.unmap(to)
+	}
+	return nil
 }
 
 var deleteAll = perKind(`DELETE FROM %s WHERE owner = ?`)

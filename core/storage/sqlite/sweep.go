@@ -15,7 +15,7 @@ import (
 // stage looks for one kind of garbage behind a cursor; next is "" at its end.
 type stage func(ctx context.Context, c *conn, now int64, after string, limit int) (ops []journal.Op, next string, err error)
 
-var stages = [...]stage{expiredRetries, expiredSessions, goneOwners, looseBodies}
+var stages = [...]stage{expiredRetries, expiredSessions, goneOwners, looseBodies, dueBlocks}
 
 // Garbage implements storage.Sweeper. A cursor is the number of a stage, a colon and the stage's own.
 func (s *Store) Garbage(ctx context.Context, now time.Time, after string, limit int) (ops []journal.Op, next string, err error) {
@@ -148,8 +148,9 @@ func dropGone(b *batch, op dropGoneOp) error {
 			return err
 		}
 	}
-	if left <= 0 {
-		return nil
+	left, err := b.dropBlocks(op.owner, left)
+	if err != nil || left <= 0 {
+		return err
 	}
 	n, err := b.c.exec(`DELETE FROM idmap WHERE portal = ?1 AND (remote, remote_part, room, stanza, stanza_part) IN
 		(SELECT remote, remote_part, room, stanza, stanza_part FROM idmap WHERE portal = ?1 LIMIT ?2)`, op.owner, int64(left))

@@ -21,6 +21,7 @@ type writer struct {
 	epochs  map[journal.Lane]uint64
 	ownIDs  int64 // the highest id that is not a body's, as in meta
 	indexed int64 // as in meta: how far the index of words is
+	mapped  int64 // as in meta: no block of a list ends behind it
 	retries *retries
 	clock   func() time.Time
 	b       batch // scratch of one group
@@ -32,14 +33,14 @@ func newWriter(c *conn, r *retries, clock func() time.Time) (*writer, error) {
 	if err := w.loadEpochs(); err != nil {
 		return nil, err
 	}
-	v, _, err := c.one(`SELECT value FROM meta WHERE key = 'last_id'`)
-	if err != nil {
-		return nil, err
+	for key, at := range map[string]*int64{"last_id": &w.ownIDs, "indexed": &w.indexed, "mapped": &w.mapped} {
+		v, _, err := c.one(`SELECT value FROM meta WHERE key = ?`, key)
+		if err != nil {
+			return nil, err
+		}
+		*at = integer(v)
 	}
-	w.ownIDs = integer(v)
-	v, _, err = c.one(`SELECT value FROM meta WHERE key = 'indexed'`)
-	w.indexed = integer(v)
-	return w, err
+	return w, nil
 }
 
 func (w *writer) close() error {

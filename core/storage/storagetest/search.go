@@ -160,21 +160,27 @@ func testLookups(_ *testing.T, s *suite) {
 	count("of a peer", storage.Range{After: idAt(2), Peer: eve}, 4)
 	found[int](s, "of nobody")(m.CountRange(s.ctx, storage.Archive, "nobody", storage.Range{}))(0)
 
-	find := func(what, peer, part string, among int, want ...int) {
+	find := func(what, peer, part string, among int, wantNext storage.MessageID, want ...int) {
 		s.Helper()
-		list, err := m.Find(s.ctx, storage.Archive, bob, peer, []byte(part), among)
+		list, next, err := m.Find(s.ctx, storage.Archive, bob, storage.Range{Peer: peer, Limit: among}, []byte(part))
 		s.ok(err)
+		same(s, what+": next", next, wantNext)
 		var got []storage.Ref
 		for _, e := range list {
 			got = append(got, e.Ref)
 		}
 		same(s, what, ids(got), want)
 	}
-	find("by its id", eve, " id='m3'", 100, 3)
-	find("newest first", eve, "<body>", 100, 9, 7, 5, 3, 1)
-	find("of another", "carol@example.net", " id='m3'", 100)
-	find("among the newest", eve, "<body>", 3, 9)
-	find("no pattern", eve, "id='m%'", 100)
+	find("by its id", eve, " id='m3'", 100, 0, 3)
+	find("newest first", eve, "<body>", 100, 0, 9, 7, 5, 3, 1)
+	find("of another", "carol@example.net", " id='m3'", 100, 0)
+	find("among the newest", eve, "<body>", 2, idAt(7), 9, 7)
+	find("no pattern", eve, "id='m%'", 100, 0)
+	list, next, err := m.Find(s.ctx, storage.Archive, bob, storage.Range{Peer: eve, Before: idAt(7), Limit: 2}, []byte(" id='m3'"))
+	s.ok(err)
+	if len(list) != 1 || list[0].ID != idAt(3) || next != idAt(3) {
+		s.Errorf("found %v, next %d", list, next)
+	}
 
 	size := int64(len(said(1, bob+"/x", eve, "0123456789")[0].(storage.PutMessage).Body))
 	beyond := func(what string, number int, bytes int64, want storage.MessageID) {

@@ -47,6 +47,8 @@ func Run(t *testing.T, b Backend) {
 		{"lists by page", testPages},
 		{"a long list by page", testLongList},
 		{"counted, found and bounded", testLookups},
+		{"pages of one peer in long lists", testPeers},
+		{"the size of lists", testVolume},
 		{"search", testSearch},
 		{"search follows what is kept", testSearchFollows},
 		{"owners of lists", testOwners},
