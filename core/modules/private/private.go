@@ -6,7 +6,10 @@
 // Storage: table "private", owner the account's bare JID, key "{namespace}name", value the canonical bytes of the element. The rows go with the
 // account.
 //
-// Goroutines: that of a queue in which writes through a Keeper go on, while there are any.
+// Writes of one account are done one after the other, each on what the one before has stored, so that requests sent in one go do not pass the bound of
+// elements together; those of different accounts do not wait for each other.
+//
+// Goroutines: that of a queue in which writes that had to wait, or go through a Keeper, go on, while there are any.
 //
 //	modules = append(modules, private.New(private.Options{}))
 package private
@@ -15,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -51,6 +55,9 @@ type Module struct {
 	table  storage.Table
 	keeper Keeper // nil: nobody
 	q      *journal.Queue
+
+	mu      sync.Mutex           // nothing else is locked under it
+	writing map[jid.JID][]func() // accounts with a write under way, and what waits for it
 }
 
 // New returns the module.
@@ -61,7 +68,7 @@ func New(o Options) *Module {
 	if o.MaxElements <= 0 {
 		o.MaxElements = 200
 	}
-	return &Module{o: o}
+	return &Module{o: o, writing: map[jid.JID][]func(){}}
 }
 
 // Info implements module.Module.
@@ -141,76 +148,4 @@ func (m *Module) read(ctx context.Context, account jid.JID, name xmlstream.Name)
 		return nil, fmt.Errorf("private: read: %d elements: %w", f.NumChildren(), err)
 	}
 	return f.At(0).Node(), nil
-}
-
-// set: §2.3: each element replaces the one of its name.
-func (m *Module) set(ctx context.Context, req *module.Request) (*xmlstream.Node, error) {
-	list, err := elements(req)
-	if err != nil {
-		return nil, err
-	}
-	if len(req.Query.Raw()) > m.o.MaxBytes {
-		return nil, &stanza.Error{Condition: stanza.PolicyViolation, Text: fmt.Sprintf("Private data may have %d bytes.", m.o.MaxBytes)}
-	}
-	account := req.Target().Bare()
-	var kept []*xmlstream.Node
-	fresh := 0
-	for _, n := range list {
-		if m.keeper != nil && m.keeper.KeepsPrivate(n.Name) {
-			kept = append(kept, n)
-			continue
-		}
-		switch _, err := m.table.Get(ctx, account.String(), key(n.Name)); {
-		case errors.Is(err, storage.ErrNotFound):
-			fresh++
-		case err != nil:
-			return nil, fmt.Errorf("private: write: %w", err)
-		}
-		req.Unit.Add(storage.PutRow{Table: tableName, Owner: account.String(), Key: key(n.Name), Value: xmlstream.NewFragment(n).Bytes()})
-	}
-	if fresh > 0 {
-		rows, err := m.table.Range(ctx, account.String(), "", "", m.o.MaxElements, false)
-		if err != nil {
-			return nil, fmt.Errorf("private: write: %w", err)
-		}
-		if len(rows)+fresh > m.o.MaxElements {
-			return nil, stanza.NewError(stanza.ResourceConstraint, fmt.Sprintf("An account keeps %d elements.", m.o.MaxElements))
-		}
-	}
-	if len(kept) > 0 {
-		m.writeKept(ctx, req, account, kept)
-	}
-	return nil, nil
-}
-
-// writeKept answers a request when its rows and what the keeper writes are durable, one after the other.
-func (m *Module) writeKept(ctx context.Context, req *module.Request, account jid.JID, kept []*xmlstream.Node) {
-	req.Defer()
-	ctx = context.WithoutCancel(ctx)
-	var next func(err error)
-	next = func(err error) {
-		switch {
-		case err != nil:
-			if se := stanza.AsError(err); se.Condition == stanza.InternalServerError {
-				m.d.Log.Error("private data could not be written", "account", account.String(), "err", err)
-			}
-			m.reply(req, req.IQ.ErrorReply(err))
-		case len(kept) == 0:
-			m.reply(req, req.IQ.Result())
-		default:
-			n := kept[0]
-			kept = kept[1:]
-			m.keeper.WritePrivate(ctx, account, n, func(err error) { m.q.Post(func() { next(err) }) })
-		}
-	}
-	req.Unit.After(m.q, next)
-	m.d.Journal.Submit(req.Unit)
-}
-
-func (m *Module) reply(req *module.Request, st *stanza.Stanza) {
-	if req.Session != nil {
-		req.Session.Send(st)
-		return
-	}
-	m.d.Router.Send(context.Background(), st)
 }
