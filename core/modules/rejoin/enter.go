@@ -1,6 +1,7 @@
 package rejoin
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -74,8 +75,9 @@ func (s *seat) enter() {
 	a, r := s.p.a, s.r
 	r.step++
 	step := r.step
-	s.state, s.joinID = rejoining, a.m.newID()
-	r.seen = map[string]bool{}
+	s.joins++
+	s.state, s.joinID = rejoining, s.token+"."+strconv.Itoa(s.joins)
+	r.seen, r.usurper = map[string]bool{}, nil
 	to, err := s.p.room.WithResource(r.nick)
 	if err != nil {
 		s.giveUp("no such nick")
@@ -155,6 +157,10 @@ func (s *seat) showSelf(in *incoming) {
 		s.show(s.fromOccupant(old, stanza.TypeUnavailable, x))
 		s.known.remove(s.p.a.m, old)
 		s.setNick(in.nick)
+		if u := s.r.usurper; u != nil {
+			s.known.note(s.p.a.m, old, presenceHash(u))
+			s.show(u)
+		}
 	}
 	if s.known.note(s.p.a.m, in.nick, presenceHash(in.st)) || in.codes["201"] {
 		s.show(in.st)
@@ -183,8 +189,8 @@ var verdicts = map[stanza.Condition]verdict{
 
 // refused: the server could not enter in the client's name.
 func (s *seat) refused(in *incoming) bool {
-	if s.foreign(in) {
-		return true
+	if in.st.ID != s.joinID {
+		return s.foreign(in)
 	}
 	e := in.st.ErrorFrom()
 	if e == nil {

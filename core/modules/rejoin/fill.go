@@ -19,7 +19,7 @@ import (
 func (s *seat) fill() {
 	s.state = filling
 	if s.r.given == nil {
-		s.r.given = map[string]bool{}
+		s.r.given = map[string]bool{s.r.after: true}
 	}
 	s.page(rsm.Request{Max: s.size(), After: s.r.after, Index: -1})
 }
@@ -31,7 +31,7 @@ func (s *seat) size() int { return min(pageSize, s.p.a.m.o.Messages) }
 func (s *seat) page(set rsm.Request) {
 	r := s.r
 	r.pages++
-	r.got, r.missed = 0, false
+	r.got, r.news, r.missed = 0, 0, false
 	r.query = s.token + strconv.Itoa(r.pages)
 	f := form.New(form.TypeSubmit, ns.MAM)
 	oldest := s.p.a.m.d.Clock.Now().Add(-s.p.a.m.o.Age)
@@ -50,7 +50,7 @@ func (s *seat) page(set rsm.Request) {
 func (s *seat) paged(answer *stanza.Stanza) {
 	r, size := s.r, s.size()
 	if e := answer.ErrorFrom(); e != nil {
-		if e.Condition == stanza.ItemNotFound && !r.byTime && len(r.given) == 0 { // what was seen last has expired
+		if e.Condition == stanza.ItemNotFound && !r.byTime && r.count == 0 { // what was seen last has expired
 			r.byTime, r.after = true, ""
 			s.page(rsm.Request{Max: size, Index: -1})
 			return
@@ -64,9 +64,9 @@ func (s *seat) paged(answer *stanza.Stanza) {
 	switch {
 	case r.pages > s.p.a.m.o.Messages/size+4, left <= 0: // a room that goes on for ever
 		s.settle()
-	case r.missed, !complete && r.got > 0 && !r.jumped && left > size:
+	case r.missed, !complete && r.news > 0 && !r.jumped && left > size:
 		s.page(rsm.Request{Max: min(size, left), After: r.after, Index: -1})
-	case !complete && r.got > 0 && !r.jumped: // the rest is too much: the newest of it, and the client asks for the others itself
+	case !complete && r.news > 0 && !r.jumped: // the rest is too much: the newest of it, and the client asks for the others itself
 		r.jumped = true
 		s.page(rsm.Request{Max: min(size, left), Backward: true, Index: -1})
 	default:
@@ -102,12 +102,13 @@ func (s *seat) result(in *incoming) bool {
 	}
 	st := s.archivedMessage(res, id)
 	r.got++
-	if st == nil || r.given[id] || id == s.last {
+	if st == nil || r.given[id] {
 		return false
 	}
 	id = strings.Clone(id)
 	r.given[id] = true
 	r.count++
+	r.news++
 	r.after = id
 	if r.byTime && s.inRecent(st) {
 		return false

@@ -93,6 +93,10 @@ func (s *seat) compared(in *incoming) bool {
 	if r := s.r; r.seen != nil && !s.known.over {
 		r.seen[strings.Clone(in.nick)] = true
 	}
+	if in.nick == s.nick {
+		s.r.usurper = in.st
+		return false
+	}
 	if s.known.note(s.p.a.m, in.nick, presenceHash(in.st)) {
 		return s.show(in.st)
 	}
@@ -102,6 +106,10 @@ func (s *seat) compared(in *incoming) bool {
 // missing: somebody goes while the room shows who is there.
 func (s *seat) missing(in *incoming) bool {
 	delete(s.r.seen, in.nick)
+	if in.nick == s.nick {
+		s.r.usurper = nil
+		return false
+	}
 	if s.known.remove(s.p.a.m, in.nick) {
 		return s.show(in.st)
 	}

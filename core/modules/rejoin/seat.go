@@ -48,8 +48,9 @@ type seat struct {
 
 	asked   bool // a ping is under way
 	askedAt time.Time
+	token   string // begins the ids of what we ask in the client's name
 	joinID  string // of the presence with which the server entered last
-	token   string // in the ids of our queries
+	joins   int
 	healed  []time.Time
 	r       *recovery // nil while all is well
 }
@@ -66,6 +67,7 @@ type recovery struct {
 	asked     bool   // the room was asked what it is
 	archive   bool   // and has one
 	seen      map[string]bool
+	usurper   *stanza.Stanza // presence of somebody else who has the session's nick now
 
 	held      []*stanza.Stanza
 	heldBytes int
@@ -75,6 +77,7 @@ type recovery struct {
 	query  string
 	pages  int
 	got    int // of this page
+	news   int // of these were not there yet
 	count  int
 	given  map[string]bool
 	missed bool // something that waited was dropped since the page was asked for

@@ -1,6 +1,10 @@
 package rejoin
 
-import "github.com/viaduct-xmpp/viaduct/core/stanza"
+import (
+	"strings"
+
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+)
 
 // state is how a seat is.
 type state uint8
@@ -90,7 +94,7 @@ func (s *seat) notLetIn(in *incoming) bool {
 }
 
 // foreign keeps from the client what answers the server's own entering, when that does not matter any more.
-func (s *seat) foreign(in *incoming) bool { return in.st.ID == "" || in.st.ID != s.joinID }
+func (s *seat) foreign(in *incoming) bool { return !strings.HasPrefix(in.st.ID, s.token) }
 
 // outcome is what follows from being put out of a room.
 type outcome uint8
