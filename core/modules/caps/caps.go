@@ -17,6 +17,7 @@ type Options struct {
 	MaxHashes  int           // capabilities that are known; 4,096
 	MaxRemote  int           // sessions of other servers; 20,000
 	MaxWaiting int           // questions under way; 1,000
+	MaxPerPeer int           // of them to one account; 8
 	Timeout    time.Duration // of a question; 30 seconds
 }
 
@@ -24,7 +25,7 @@ func (o *Options) fill() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&o.MaxHashes, 4096}, {&o.MaxRemote, 20000}, {&o.MaxWaiting, 1000}} {
+	}{{&o.MaxHashes, 4096}, {&o.MaxRemote, 20000}, {&o.MaxWaiting, 1000}, {&o.MaxPerPeer, 8}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
@@ -72,12 +73,14 @@ type Module struct {
 	remote   map[jid.JID]map[jid.JID]struct{} // sessions of other servers by their bare JID
 	remotes  int
 	asking   map[key]*question
+	asked    uint64         // how many questions there have been
+	open     map[string]int // requests without an answer yet, by the bare JID that is asked, and by the domain of another server
 }
 
 // New returns the module.
 func New(o Options) *Module {
 	o.fill()
-	return &Module{o: o, hashes: map[key]*set{}, entities: map[jid.JID]*entity{}, remote: map[jid.JID]map[jid.JID]struct{}{}, asking: map[key]*question{}}
+	return &Module{o: o, hashes: map[key]*set{}, entities: map[jid.JID]*entity{}, remote: map[jid.JID]map[jid.JID]struct{}{}, asking: map[key]*question{}, open: map[string]int{}}
 }
 
 // Info implements module.Module.

@@ -208,3 +208,92 @@ func TestGains(t *testing.T) {
 		t.Errorf("sessions after it has gone: %v", got)
 	}
 }
+
+// TestSilentHashes: an account that announces one made-up hash after the other and answers none stops nobody else's capabilities from being learnt,
+// whether it is here or elsewhere; when its questions have run out it may be asked again.
+func TestSilentHashes(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		name string
+		who  func(i int) jid.JID
+		most int // questions that it gets
+	}{
+		{"one account here", func(int) jid.JID { return jid.MustParse("mallory@here.example/m") }, 8},
+		{"its many sessions", func(i int) jid.JID { return jid.MustParse(fmt.Sprintf("mallory@here.example/%d", i)) }, 8},
+		{"accounts of another server", func(i int) jid.JID { return jid.MustParse(fmt.Sprintf("m%d@far.example/x", i)) }, 25},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, r := start(Options{MaxWaiting: 100})
+			for i := range 500 {
+				m.learn(ctx, presence(fmt.Sprintf("made-up-%d", i)), c.who(i), jid.JID{}, false)
+			}
+			silent := r.list
+			r.list = nil
+			if len(silent) != c.most || len(m.asking) != c.most {
+				t.Errorf("%d questions, %d under way", len(silent), len(m.asking))
+			}
+			for i := range 50 {
+				bob := jid.MustParse(fmt.Sprintf("bob%d@here.example/b", i))
+				m.learn(ctx, presence(hashes(fmt.Sprint(i)).Ver()), bob, jid.JID{}, false)
+				r.next(t).reply(answer(fmt.Sprint(i)))
+				if !m.Supports(ctx, bob, fmt.Sprint(i)) {
+					t.Fatalf("what bob %d can do is not known", i)
+				}
+			}
+			for _, q := range silent {
+				q.reply(&stanza.Stanza{Kind: stanza.IQ, Type: stanza.TypeError})
+			}
+			if len(m.asking) != 0 || len(m.open) != 0 {
+				t.Errorf("left: %d questions, %d peers", len(m.asking), len(m.open))
+			}
+			m.learn(ctx, presence(hashes("late").Ver()), c.who(0), jid.JID{}, false)
+			r.next(t).reply(answer("late"))
+			if !m.Supports(ctx, c.who(0), "late") {
+				t.Error("who has answered none is never asked again")
+			}
+		})
+	}
+}
+
+// TestOldestGivesWay: with a full table the oldest question gives way; its answer still counts for who gives it, and for all if it has the hash.
+func TestOldestGivesWay(t *testing.T) {
+	ctx := context.Background()
+	m, r := start(Options{MaxWaiting: 3})
+	who := func(i int) jid.JID { return jid.MustParse(fmt.Sprintf("p%d@here.example/x", i)) }
+	for i := range 4 {
+		m.learn(ctx, presence(hashes(fmt.Sprint(i)).Ver()), who(i), jid.JID{}, false)
+	}
+	if len(m.asking) != 3 || len(r.list) != 4 {
+		t.Fatalf("%d under way, %d asked", len(m.asking), len(r.list))
+	}
+	for i := range 4 {
+		r.next(t).reply(answer(fmt.Sprint(i)))
+		if !m.Supports(ctx, who(i), fmt.Sprint(i)) {
+			t.Errorf("what %d can do is not known", i)
+		}
+	}
+	if len(m.asking) != 0 || len(m.open) != 0 || len(m.hashes) != 4 {
+		t.Errorf("left: %d questions, %d peers; %d hashes", len(m.asking), len(m.open), len(m.hashes))
+	}
+}
+
+// TestOthersFirst: an account that announces a hash of others with many sessions and answers for none holds them up by one question.
+func TestOthersFirst(t *testing.T) {
+	ctx := context.Background()
+	m, r := start(Options{})
+	ver := hashes("a").Ver()
+	for i := range 20 {
+		m.learn(ctx, presence(ver), jid.MustParse(fmt.Sprintf("mallory@here.example/%d", i)), jid.JID{}, false)
+	}
+	bob := jid.MustParse("bob@here.example/b")
+	m.learn(ctx, presence(ver), bob, jid.JID{}, false)
+	r.next(t).reply(&stanza.Stanza{Kind: stanza.IQ, Type: stanza.TypeError})
+	q := r.next(t)
+	if q.to != bob {
+		t.Fatalf("then asked %s", q.to)
+	}
+	q.reply(answer("a"))
+	if !m.Supports(ctx, bob, "a") || len(r.list) != 0 {
+		t.Error("bob's answer does not count")
+	}
+}

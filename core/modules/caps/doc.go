@@ -8,7 +8,8 @@
 // What it is not: it answers no discovery (core/modules/disco) and decides nothing: publish-subscribe asks it who wants which notifications.
 //
 // Nothing is durable: after a start it is learnt again, with one question for each hash. What is kept is bounded: hashes, sessions of other servers,
-// and questions under way.
+// and questions under way. Of these one account, and one other server, has a share only, and with a full table the oldest gives way: hashes that
+// somebody makes up and never answers for do not stop those of others from being learnt.
 //
 // Specifications: XEP-0115 (processing), XEP-0390 (processing).
 //

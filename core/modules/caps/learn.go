@@ -2,6 +2,7 @@ package caps
 
 import (
 	"context"
+	"slices"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -19,8 +20,9 @@ type asker struct {
 
 // question is a hash that somebody is being asked about.
 type question struct {
-	a       announcement
-	waiting []asker // the first is asked
+	waiting []asker
+	asked   jid.JID // one of them
+	number  uint64  // the smaller, the older
 }
 
 // maxAskers bounds how many sessions wait for one answer; further ones are known when they announce it again.
@@ -94,14 +96,20 @@ func (m *Module) tell(ctx context.Context, g *gain) {
 	}
 }
 
-// wait adds a session to those that wait for an answer; true: it is to be asked. mu is held.
+// wait adds a session to those that wait for an answer; true: it is to be asked. mu is held. Who has not answered so many questions yet is asked no
+// more: made-up hashes fill nobody's table but one's own.
 func (m *Module) wait(a announcement, who asker) bool {
 	q := m.asking[a.key]
 	if q == nil {
-		if len(m.asking) >= m.o.MaxWaiting {
+		if !m.mayAsk(who.full) {
 			return false
 		}
-		m.asking[a.key] = &question{a: a, waiting: []asker{who}}
+		if len(m.asking) >= m.o.MaxWaiting {
+			m.giveWay()
+		}
+		m.asked++
+		m.asking[a.key] = &question{waiting: []asker{who}, asked: who.full, number: m.asked}
+		m.count(who.full, 1)
 		return true
 	}
 	for _, w := range q.waiting {
@@ -113,6 +121,39 @@ func (m *Module) wait(a announcement, who asker) bool {
 		q.waiting = append(q.waiting, who)
 	}
 	return false
+}
+
+// giveWay forgets the oldest question: it has had the most time for its answer. Its sessions are known when they announce it again. mu is held.
+func (m *Module) giveWay() {
+	var oldest key
+	least := m.asked + 1
+	for k, q := range m.asking {
+		if q.number < least {
+			oldest, least = k, q.number
+		}
+	}
+	delete(m.asking, oldest)
+}
+
+// mayAsk tells whether a session may be asked one more question: so many of one account, and of one other server a quarter of all. mu is held.
+func (m *Module) mayAsk(full jid.JID) bool {
+	if m.open[full.Bare().String()] >= m.o.MaxPerPeer {
+		return false
+	}
+	return m.d.Hosts.IsLocal(full.Domain()) || m.open[full.Domain()] < max(1, m.o.MaxWaiting/4)
+}
+
+// count counts the requests that a session has not answered; mu is held.
+func (m *Module) count(full jid.JID, n int) {
+	names := []string{full.Bare().String()}
+	if !m.d.Hosts.IsLocal(full.Domain()) {
+		names = append(names, full.Domain())
+	}
+	for _, k := range names {
+		if m.open[k] += n; m.open[k] <= 0 {
+			delete(m.open, k)
+		}
+	}
 }
 
 // ask asks a session (XEP-0115 §6.2, XEP-0390 §6.3).
@@ -143,20 +184,24 @@ func parse(st *stanza.Stanza) (*hash.Caps, *set) {
 	return &caps, s
 }
 
-// answered takes an answer: one that has the hash stands for all that announce it, any other for the session that gave it (XEP-0115 §5.4).
+// answered takes an answer, or that there was none: one that has the hash stands for all that announce it, any other for the session that gave it
+// (XEP-0115 §5.4).
 func (m *Module) answered(ctx context.Context, a announcement, from asker, st *stanza.Stanza) {
 	caps, s := parse(st)
 	verified := caps != nil && a.key.verify(*caps)
-	var told []*gain
-	var next *asker
 	m.mu.Lock()
-	q := m.asking[a.key]
-	if q == nil {
-		m.mu.Unlock()
-		return
+	m.count(from.full, -1)
+	if verified {
+		m.remember(a.key, s)
 	}
+	q := m.asking[a.key]
+	waiting := []asker{from} // of a question that had to give way
+	if q != nil {
+		waiting = q.waiting
+	}
+	var told []*gain
 	var rest []asker
-	for _, w := range q.waiting {
+	for _, w := range waiting {
 		e := m.entities[w.full]
 		if e == nil || e.key != a.key {
 			continue // gone, or it says something else by now
@@ -170,14 +215,7 @@ func (m *Module) answered(ctx context.Context, a announcement, from asker, st *s
 			told = append(told, m.settle(e, w))
 		}
 	}
-	if verified {
-		m.remember(a.key, s)
-	}
-	if len(rest) > 0 {
-		q.waiting, next = rest, &rest[0]
-	} else {
-		delete(m.asking, a.key)
-	}
+	next := m.goOn(a.key, q, from, rest)
 	m.mu.Unlock()
 	for _, g := range told {
 		m.tell(ctx, g)
@@ -185,6 +223,33 @@ func (m *Module) answered(ctx context.Context, a announcement, from asker, st *s
 	if next != nil {
 		m.ask(ctx, a, *next)
 	}
+}
+
+// goOn has one of those asked who still wait for an answer: one of another account than that which gave none first, so that nobody holds up the others
+// with many sessions. mu is held.
+func (m *Module) goOn(k key, q *question, from asker, rest []asker) *asker {
+	switch {
+	case q == nil:
+		return nil
+	case len(rest) == 0:
+		delete(m.asking, k)
+		return nil
+	}
+	q.waiting = rest
+	if q.asked != from.full && slices.ContainsFunc(rest, func(w asker) bool { return w.full == q.asked }) {
+		return nil // the answer was to an earlier question; this one is under way
+	}
+	for _, others := range []bool{true, false} {
+		for i := range rest {
+			if (rest[i].full.Bare() != from.full.Bare()) == others && m.mayAsk(rest[i].full) {
+				q.asked = rest[i].full
+				m.count(q.asked, 1)
+				return &rest[i]
+			}
+		}
+	}
+	delete(m.asking, k) // nobody is left who answers
+	return nil
 }
 
 // remember keeps a set under its hash; mu is held.
