@@ -161,15 +161,16 @@ func (a *actor) fireJoined(o *room.Occupant, full jid.JID, st *stanza.Stanza) {
 // welcome sends somebody who enters all there is, in the order of XEP-0045 §7.1 and in one go: the others, herself, the history, the subject.
 func (a *actor) welcome(o *room.Occupant, to jid.JID, j joining) {
 	r := a.room
-	out := make([]*packet, 0, r.Len()+r.Config.MaxHistory+3)
+	others := r.ShownTo(o)
+	out := make([]*packet, 0, len(others)+len(a.hist.list)+4)
 	versions, mark := a.versionsFor(to, j)
 	out = append(out, versions...)
 	if r.Config.AvatarHash != "" {
 		out = append(out, &packet{st: a.roomPresence()}) // XEP-0486 §2
 	}
 	sees := r.SeesJIDs(o)
-	for _, other := range r.Occupants() {
-		if other == o || !r.Shows(other.Role, o) {
+	for _, other := range others {
+		if other == o {
 			continue
 		}
 		c := a.shown(other)

@@ -49,7 +49,7 @@ func (a *actor) rest() {
 	p := &a.m.rooms.part[a.m.rooms.shard(a.jid)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a.forget(p.actors)
+	a.forget(&p.actors)
 	if a.forgotten {
 		a.stopTimers()
 	}

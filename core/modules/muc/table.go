@@ -2,6 +2,7 @@ package muc
 
 import (
 	"hash/maphash"
+	"maps"
 	"slices"
 	"sync"
 
@@ -15,15 +16,37 @@ type roomTable struct {
 	seed maphash.Seed
 	part [shards]struct {
 		mu     sync.Mutex
-		actors map[jid.JID]*actor
+		actors shrinking[*actor]
 	}
 }
 
-func (t *roomTable) init() {
-	t.seed = maphash.MakeSeed()
-	for i := range t.part {
-		t.part[i].actors = map[jid.JID]*actor{}
+func (t *roomTable) init() { t.seed = maphash.MakeSeed() }
+
+// shrinking is a map that gives its memory back when most of its entries have gone: a map keeps the size that it once had.
+type shrinking[V any] struct {
+	m    map[jid.JID]V
+	peak int
+}
+
+// smallMap is the size up to which a map is left alone.
+const smallMap = 64
+
+func (s *shrinking[V]) put(k jid.JID, v V) {
+	if s.m == nil {
+		s.m = map[jid.JID]V{}
 	}
+	s.m[k] = v
+	s.peak = max(s.peak, len(s.m))
+}
+
+func (s *shrinking[V]) remove(k jid.JID) {
+	delete(s.m, k)
+	if s.peak <= smallMap || len(s.m) > s.peak/8 {
+		return
+	}
+	m := make(map[jid.JID]V, len(s.m))
+	maps.Copy(m, s.m)
+	s.m, s.peak = m, len(m)
 }
 
 func (t *roomTable) shard(room jid.JID) int {
@@ -35,10 +58,10 @@ func (t *roomTable) shard(room jid.JID) int {
 func (m *Module) post(h *host, room jid.JID, fn func(*actor)) {
 	p := &m.rooms.part[m.rooms.shard(room)]
 	p.mu.Lock()
-	a := p.actors[room]
+	a := p.actors.m[room]
 	if a == nil {
 		a = newActor(m, h, room)
-		p.actors[room] = a
+		p.actors.put(room, a)
 	}
 	a.posted++
 	a.q.Post(func() {
@@ -54,14 +77,14 @@ func (a *actor) settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.posted--
-	a.forget(p.actors)
+	a.forget(&p.actors)
 }
 
 // forget removes the room from the table if it may be; the shard is locked.
-func (a *actor) forget(actors map[jid.JID]*actor) {
+func (a *actor) forget(actors *shrinking[*actor]) {
 	a.census()
-	if a.posted == 0 && a.mayForget() && actors[a.jid] == a {
-		delete(actors, a.jid)
+	if a.posted == 0 && a.mayForget() && actors.m[a.jid] == a {
+		actors.remove(a.jid)
 		a.forgotten = true
 	}
 }
@@ -74,7 +97,7 @@ func (t *roomTable) find(room jid.JID) *actor {
 	p := &t.part[t.shard(room)]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.actors[room]
+	return p.actors.m[room]
 }
 
 // each calls fn for every room in memory.
@@ -82,8 +105,8 @@ func (t *roomTable) each(fn func(*actor)) {
 	for i := range t.part {
 		p := &t.part[i]
 		p.mu.Lock()
-		list := make([]*actor, 0, len(p.actors))
-		for _, a := range p.actors {
+		list := make([]*actor, 0, len(p.actors.m))
+		for _, a := range p.actors.m {
 			list = append(list, a)
 		}
 		p.mu.Unlock()
@@ -98,23 +121,18 @@ type sessionIndex struct {
 	seed maphash.Seed
 	part [shards]struct {
 		mu    sync.Mutex
-		rooms map[jid.JID][]jid.JID
+		rooms shrinking[[]jid.JID]
 	}
 }
 
-func (x *sessionIndex) init() {
-	x.seed = maphash.MakeSeed()
-	for i := range x.part {
-		x.part[i].rooms = map[jid.JID][]jid.JID{}
-	}
-}
+func (x *sessionIndex) init() { x.seed = maphash.MakeSeed() }
 
 func (x *sessionIndex) add(full, room jid.JID) {
 	p := &x.part[maphash.String(x.seed, full.String())%shards]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !slices.Contains(p.rooms[full], room) {
-		p.rooms[full] = append(p.rooms[full], room)
+	if !slices.Contains(p.rooms.m[full], room) {
+		p.rooms.put(full, append(p.rooms.m[full], room))
 	}
 }
 
@@ -122,12 +140,12 @@ func (x *sessionIndex) remove(full, room jid.JID) {
 	p := &x.part[maphash.String(x.seed, full.String())%shards]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	left := slices.DeleteFunc(slices.Clone(p.rooms[full]), func(j jid.JID) bool { return j == room })
+	left := slices.DeleteFunc(slices.Clone(p.rooms.m[full]), func(j jid.JID) bool { return j == room })
 	if len(left) == 0 {
-		delete(p.rooms, full)
+		p.rooms.remove(full)
 		return
 	}
-	p.rooms[full] = left
+	p.rooms.put(full, left)
 }
 
 // count is in how many rooms a session is.
@@ -135,7 +153,7 @@ func (x *sessionIndex) count(full jid.JID) int {
 	p := &x.part[maphash.String(x.seed, full.String())%shards]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.rooms[full])
+	return len(p.rooms.m[full])
 }
 
 // of returns the rooms of a session.
@@ -143,5 +161,5 @@ func (x *sessionIndex) of(full jid.JID) []jid.JID {
 	p := &x.part[maphash.String(x.seed, full.String())%shards]
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.rooms[full])
+	return slices.Clone(p.rooms.m[full])
 }

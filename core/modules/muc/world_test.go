@@ -218,6 +218,7 @@ type network struct {
 	bursts   int
 	missing  map[jid.JID]bool // addresses without a session
 	mute     bool             // do not keep what is received
+	tally    *tally           // counts what is received; nil: nobody counts
 }
 
 type pendingRequest struct {
@@ -236,6 +237,9 @@ func (n *network) deliver(st *stanza.Stanza, to jid.JID) bool {
 	defer n.mu.Unlock()
 	if n.missing[to] {
 		return false
+	}
+	if n.tally != nil {
+		n.tally.count(st, to)
 	}
 	if !n.mute {
 		n.inbox[to] = append(n.inbox[to], st.With(st.From, to))
@@ -392,6 +396,19 @@ func (c *testClock) advance(d time.Duration) {
 	for _, t := range due {
 		t.f()
 	}
+}
+
+// timersLeft is how many timers run.
+func (c *testClock) timersLeft() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, t := range c.timers {
+		if t.on {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *testTimer) Stop() bool {

@@ -40,6 +40,15 @@ type Room struct {
 	order    []*Occupant
 	voices   map[string]Role // bare JID -> visitor or participant, where a moderator has decided otherwise than the affiliation
 	puppets  int
+	seen     seen
+}
+
+// seen are the occupants whose role is broadcast, in the order of their entering: what somebody who enters a room with hidden roles is shown. It is
+// made when it is needed, so that entering a room of thousands who are not shown does not cost a look at each.
+type seen struct {
+	valid  bool
+	hidden []Role // the roles that it leaves out
+	list   []*Occupant
 }
 
 // New returns an empty room.
@@ -168,6 +177,9 @@ func (r *Room) insert(o *Occupant) {
 	r.nicks[fold(o.Nick)] = o
 	r.bares[o.Bare] = append(slices.Clip(r.bares[o.Bare]), o)
 	r.order = append(r.order, o)
+	if r.seen.valid && !slices.Contains(r.seen.hidden, o.Role) {
+		r.seen.list = append(r.seen.list, o)
+	}
 	if o.Puppet {
 		r.puppets++
 	}
@@ -176,10 +188,21 @@ func (r *Room) insert(o *Occupant) {
 // SeesJIDs tells whether an occupant is shown the real JIDs of others (XEP-0045 §7.2.3, §7.2.4).
 func (r *Room) SeesJIDs(o *Occupant) bool { return r.Config.NonAnonymous || o.Role == Moderator }
 
-// Shows tells whether a person with this role is shown to a viewer (muc#roomconfig_presencebroadcast). Moderators see everybody:
-// otherwise they could not give voice to those who are hidden.
-func (r *Room) Shows(role Role, viewer *Occupant) bool {
-	return viewer.Role == Moderator || r.Config.Broadcasts(role)
+// ShownTo returns the occupants that a viewer is shown (muc#roomconfig_presencebroadcast), in the order of their entering; the slice must not be
+// changed. Moderators see everybody: otherwise they could not give voice to those who are hidden.
+func (r *Room) ShownTo(viewer *Occupant) []*Occupant {
+	if viewer.Role == Moderator || len(r.Config.HiddenRoles) == 0 {
+		return r.order
+	}
+	if s := &r.seen; !s.valid || !slices.Equal(s.hidden, r.Config.HiddenRoles) {
+		*s = seen{valid: true, hidden: slices.Clone(r.Config.HiddenRoles)}
+		for _, o := range r.order {
+			if r.Config.Broadcasts(o.Role) {
+				s.list = append(s.list, o)
+			}
+		}
+	}
+	return r.seen.list
 }
 
 // Enter adds a session under a nick. The occupant is made if the nick is free, else the session joins the occupant that has it (it must be the
@@ -234,6 +257,7 @@ func (r *Room) Remove(o *Occupant) {
 	}
 	if i := slices.Index(r.order, o); i >= 0 {
 		r.order = slices.Delete(r.order, i, i+1)
+		r.seen.valid = r.seen.valid && slices.Contains(r.seen.hidden, o.Role)
 		if o.Puppet {
 			r.puppets--
 		}
@@ -250,6 +274,7 @@ func (r *Room) Rename(o *Occupant, nick string) {
 
 // SetRole changes an occupant's role.
 func (r *Room) SetRole(o *Occupant, role Role) {
+	r.seen.valid = r.seen.valid && role == o.Role
 	o.Role = role
 	o.changed()
 }

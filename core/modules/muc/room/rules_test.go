@@ -3,6 +3,8 @@ package room
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -421,5 +423,39 @@ func TestListsAreBounded(t *testing.T) {
 	}
 	if r.CheckAffiliations(owner, []AffiliationChange{{Target: "u1@x", Affiliation: Outcast, Reason: strings.Repeat("r", maxReason+1)}}) == nil {
 		t.Error("a reason without end")
+	}
+}
+
+// ShownTo leaves out who is hidden, whatever has happened since it was asked before.
+func TestShownTo(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test that is the same each time
+	r := New(jid.MustParse("r@rooms.example.org"), DefaultConfig(), []byte("secret"))
+	roles := []Role{Visitor, Participant, Moderator}
+	for i := range 3000 {
+		some := func() *Occupant { return r.Occupants()[rnd.IntN(r.Len())] }
+		switch n := rnd.IntN(10); {
+		case n < 5 || r.Len() == 0:
+			r.Enter(jid.MustParse(fmt.Sprintf("u%d@example.org/x", i)), fmt.Sprint("n", i), roles[rnd.IntN(3)])
+		case n < 6:
+			r.EnterPuppet(&Occupant{Nick: fmt.Sprint("p", i), Bare: jid.MustParse(fmt.Sprintf("p%d@net.example.org", i)), Role: roles[rnd.IntN(3)]})
+		case n < 8:
+			r.Remove(some())
+		case n < 9:
+			r.SetRole(some(), roles[rnd.IntN(3)])
+		default:
+			r.Config.HiddenRoles = slices.Clone(roles[:rnd.IntN(3)])
+		}
+		for _, role := range roles {
+			viewer := &Occupant{Role: role}
+			var want []*Occupant
+			for _, o := range r.Occupants() {
+				if role == Moderator || r.Config.Broadcasts(o.Role) {
+					want = append(want, o)
+				}
+			}
+			if !slices.Equal(r.ShownTo(viewer), want) {
+				t.Fatalf("step %d: a %s is shown others than those whom she may see", i, role)
+			}
+		}
 	}
 }
