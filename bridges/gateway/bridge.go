@@ -151,6 +151,10 @@ func (b *Bridge) attach(ctx context.Context, r sdk.Remote) error {
 	b.m.run(func(context.Context) { i.loadLogins(i.ctx) })
 	b.wakeAll(ctx)
 	b.watchSoon()
+	b.m.run(func(ctx context.Context) {
+		b.leavePending(ctx)
+		b.joinPending(ctx)
+	})
 	for _, p := range b.portals.all() {
 		if p.peopled() {
 			p.refresh(i)

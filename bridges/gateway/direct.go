@@ -30,7 +30,7 @@ func (b *Bridge) direct(ctx context.Context, person jid.JID, user sdk.RemoteUser
 	if p, err = b.portals.byText(ctx, key); p != nil || err != nil {
 		return p, nil, err
 	}
-	fresh := &portal{b: b, key: key}
+	fresh := newPortal(b, key, place{})
 	r, err := fresh.row(portalState{Kind: sdk.ChatDirect, Person: string(id), User: user})
 	if err != nil {
 		return nil, nil, err

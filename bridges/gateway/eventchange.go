@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
+	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/mappings"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -30,7 +32,7 @@ func onEdit(ctx context.Context, a *arrival) {
 	if a.ownChange(ctx) {
 		return
 	}
-	if a.p.room.IsZero() {
+	if a.p.room().IsZero() {
 		a.directEdit(ctx, e)
 		return
 	}
@@ -49,10 +51,11 @@ func onEdit(ctx context.Context, a *arrival) {
 
 // showEdit shows a correction by the author of the message (XEP-0308 §3), or the whole text if there is nothing to correct.
 func (a *arrival) showEdit(ctx context.Context, e *sdk.Edit, old *found) {
-	o := a.writeOptions(ctx, e.Content)
+	o, n, rows := a.writeOptions(ctx, e.Content)
 	var q *puppet
 	var err error
 	if old != nil {
+		n.Op, n.Target = opCorrect, old.pair.Stanza
 		q, err = a.puppetOf(ctx, old.pair.Author)
 		if err == nil && q == nil {
 			a.ok() // words of a person of this side, which nobody else may change
@@ -71,10 +74,11 @@ func (a *arrival) showEdit(ctx context.Context, e *sdk.Edit, old *found) {
 		a.ok()
 		return
 	}
-	a.inject(ctx, q, injected{payload: payload, sort: "edit", record: func(rec *event.MessageRecord) {
+	a.inject(ctx, q, injected{payload: payload, sort: "edit", note: n, text: e.Content.Body.Plain(), record: func(rec *event.MessageRecord) {
+		rec.Unit.Add(rows...)
 		if old == nil {
 			rec.Unit.Add(storage.PutIDPair{Pair: storage.IDPair{Bridge: a.b.spec.Name, Portal: a.p.key, Remote: string(e.Target.ID),
-				RemotePart: partNumber(e.Target.Part), Room: a.p.room.String(), Stanza: rec.ID, Author: authorName(q), At: a.head.Time}})
+				RemotePart: partNumber(e.Target.Part), Room: a.p.room().String(), Stanza: rec.ID, Author: authorName(q), At: a.head.Time}})
 		}
 	}})
 }
@@ -91,7 +95,7 @@ func onRetract(ctx context.Context, a *arrival) {
 		}
 		return
 	}
-	if a.p.room.IsZero() {
+	if a.p.room().IsZero() {
 		a.directRetract(ctx, e)
 		return
 	}
@@ -107,24 +111,41 @@ func onRetract(ctx context.Context, a *arrival) {
 	a.retractAll(ctx, e, list)
 }
 
-// retractAll removes every message here that one message there became.
+// retractAll removes every message here that one message there became. What was taken back before is not taken back again: an event may come twice.
 func (a *arrival) retractAll(ctx context.Context, e *sdk.Retract, list []found) {
 	for i, t := range list {
+		if _, gone := t.st.Child(ns.Retract, "retracted"); gone {
+			continue
+		}
 		q, err := a.puppetOf(ctx, t.pair.Author)
 		if err != nil {
 			a.done(outcome{err: err})
 			return
 		}
+		by := q
+		if by == nil {
+			if by, err = a.author(ctx, nil); err != nil {
+				a.done(outcome{err: err})
+				return
+			}
+		}
 		done := make(chan error, 1)
-		r := event.RoomRetraction{Room: a.p.room, ID: t.pair.Stanza, Moderated: e.Moderated || q == nil, Reason: mappings.Cut(e.Reason, 500, 2000),
+		r := event.RoomRetraction{Room: a.p.room(), ID: t.pair.Stanza, Moderated: e.Moderated || q == nil, Reason: mappings.Cut(e.Reason, 500, 2000),
 			Origin: a.b.spec.users(), Done: func(err error) { done <- err }}
 		if !r.Moderated {
 			r.Author = q.jid
 		}
-		if i == 0 && a.head.ID != "" {
-			r.Record = func(rec *event.MessageRecord) {
-				rec.Unit.Lead(storage.Dedupe{Scope: "gateway" + sep + a.p.key, Key: dedupeKey(a.p.key, a.head, "retract"), ID: int64(rec.ID),
+		n := note{Op: opRetract, Target: t.pair.Stanza, Reason: r.Reason}
+		if r.Moderated {
+			n.Action = 1
+		}
+		r.Record = func(rec *event.MessageRecord) {
+			if a.head.ID != "" {
+				rec.Unit.Lead(storage.Dedupe{Scope: "gateway" + sep + a.p.key, Key: dedupeKey(a.p.key, a.head, "retract"+strconv.Itoa(i)), ID: int64(rec.ID),
 					At: a.b.m.d.Clock.Now(), TTL: inboxTTL})
+			}
+			if err := a.pass(rec, by, n, ""); err != nil {
+				a.b.log.Error("a retraction could not be passed on", "room", a.p.room().String(), "error", err)
 			}
 		}
 		err = a.b.m.rooms.Retract(ctx, r)
@@ -139,6 +160,7 @@ func (a *arrival) retractAll(ctx context.Context, e *sdk.Retract, list []found) 
 			a.finish(err)
 			return
 		}
+		a.p.wakeOthers()
 	}
 	a.ok()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
@@ -29,7 +30,7 @@ func onMessage(ctx context.Context, a *arrival) {
 	if a.echo(ctx, e.Message, e.Part) {
 		return
 	}
-	if a.p.room.IsZero() {
+	if a.p.room().IsZero() {
 		a.directMessage(ctx, e)
 		return
 	}
@@ -41,16 +42,18 @@ func onMessage(ctx context.Context, a *arrival) {
 	if e.Content.ReplyTo != nil {
 		a.p.settle(ctx)
 	}
-	payload := mappings.WriteMessage(e.Content, a.writeOptions(ctx, e.Content))
+	o, n, rows := a.writeOptions(ctx, e.Content)
+	payload := mappings.WriteMessage(e.Content, o)
 	if len(payload) == 0 {
 		a.ok() // nothing that could be shown
 		return
 	}
 	a.inject(ctx, q, injected{
-		id: stanzaIDOf(a.p.key, e.Message, e.Part), payload: payload, sort: "event",
+		id: stanzaIDOf(a.p.key, e.Message, e.Part), payload: payload, sort: "event", note: n, text: e.Content.Body.Plain(),
 		record: func(rec *event.MessageRecord) {
+			rec.Unit.Add(rows...)
 			rec.Unit.Add(storage.PutIDPair{Pair: storage.IDPair{Bridge: a.b.spec.Name, Portal: a.p.key, Remote: string(e.Message), RemotePart: partNumber(e.Part),
-				Room: a.p.room.String(), Stanza: rec.ID, Author: authorName(q), At: a.head.Time}})
+				Room: a.p.room().String(), Stanza: rec.ID, Author: authorName(q), At: a.head.Time}})
 		},
 	})
 }
@@ -82,15 +85,18 @@ type injected struct {
 	payload []*xmlstream.Node
 	sort    string // what the event is recognised by, beside its id
 	record  func(*event.MessageRecord)
+	note    note   // what the other networks of a linked room are told
+	text    string // of what is said
 }
 
 // inject puts a message into the room: one unit with the recognition of repetitions and the id map. It returns when the room has accepted it; the
 // event is answered when it is committed.
 func (a *arrival) inject(ctx context.Context, q *puppet, in injected) {
-	msg := event.InjectedMessage{Room: a.p.room, ID: in.id, Payload: in.payload, At: a.head.Time, Live: !a.head.History, Origin: a.b.spec.users()}
+	msg := event.InjectedMessage{Room: a.p.room(), ID: in.id, Payload: in.payload, At: a.head.Time, Live: !a.head.History, Origin: a.b.spec.users()}
 	if msg.At.IsZero() || msg.At.After(a.b.m.d.Clock.Now().Add(time.Minute)) {
 		msg.At = a.b.m.d.Clock.Now()
 	}
+	var failed error
 	msg.Record = func(rec *event.MessageRecord) {
 		d := storage.Dedupe{Scope: "gateway" + sep + a.p.key, Key: dedupeKey(a.p.key, a.head, in.sort), ID: int64(rec.ID), At: a.b.m.d.Clock.Now(), TTL: inboxTTL}
 		if a.head.ID != "" {
@@ -99,10 +105,14 @@ func (a *arrival) inject(ctx context.Context, q *puppet, in injected) {
 		if in.record != nil {
 			in.record(rec)
 		}
+		failed = a.pass(rec, q, in.note, in.text)
 	}
 	msg.Done = func(_ storage.MessageID, err error) {
 		a.p.end()
-		a.finish(err)
+		if err == nil {
+			a.p.wakeOthers()
+		}
+		a.finish(errors.Join(err, failed))
 	}
 	if q != nil {
 		msg.Author = q.jid
@@ -114,6 +124,9 @@ func (a *arrival) inject(ctx context.Context, q *puppet, in injected) {
 	}
 	a.p.begin()
 	_, err := a.b.m.rooms.Inject(ctx, msg)
+	if err != nil && a.p.revive(ctx) {
+		_, err = a.b.m.rooms.Inject(ctx, msg)
+	}
 	if err != nil && q != nil && msg.Enter == nil { // the room has forgotten its puppets
 		c := a.b.change(ctx, a.p, q, "", nil)
 		msg.Enter = &c
@@ -129,7 +142,7 @@ func (a *arrival) inject(ctx context.Context, q *puppet, in injected) {
 		a.p.present[q.jid] = msg.Enter.Nick
 		a.p.mu.Unlock()
 		if err := a.p.again(ctx, []event.OccupantChange{*msg.Enter}); err != nil {
-			a.b.log.Warn("a changed person could not be shown", "room", a.p.room.String(), "error", err)
+			a.b.log.Warn("a changed person could not be shown", "room", a.p.room().String(), "error", err)
 		}
 	}
 }
@@ -144,8 +157,9 @@ func (a *arrival) injectFailed(err error) {
 	a.done(outcome{err: err})
 }
 
-// writeOptions look up what a message refers to.
-func (a *arrival) writeOptions(ctx context.Context, c sdk.Content) mappings.WriteOptions {
+// writeOptions look up what a message refers to: for people here, and for the other networks of a linked room. rows belong into its unit.
+func (a *arrival) writeOptions(ctx context.Context, c sdk.Content) (mappings.WriteOptions, note, []journal.Op) {
+	n := note{Op: opSay}
 	o := mappings.WriteOptions{Mention: a.p.mentionAddress}
 	if m := a.b.m.o.Media; m != nil {
 		o.URL = func(f sdk.Media) string { return m.URL(a.b.spec.Name, a.head.Login, a.head.Portal, f) }
@@ -154,12 +168,17 @@ func (a *arrival) writeOptions(ctx context.Context, c sdk.Content) mappings.Writ
 		if t := a.target(ctx, r.Target); t != nil {
 			o.ReplyID = a.p.wireID(ctx, t.pair.Stanza)
 			o.ReplyTo = t.st.From.String()
+			n.Reply = t.pair.Stanza
 		}
 	}
-	if t := c.Thread; t != nil {
-		o.Thread = firstOf(t.ID, string(t.Root.ID))
+	var rows []journal.Op
+	if o.Thread, n.Root, rows = a.threadOf(ctx, c.Thread); n.Root != 0 {
+		n.Thread = a.p.key
+		if len(rows) == 0 { // it has been named before
+			_, n.Thread = a.p.threadRoot(ctx, o.Thread)
+		}
 	}
-	return o
+	return o, n, rows
 }
 
 // mentionAddress is the address of somebody who is called: her occupant address if she is in the room.
@@ -189,13 +208,27 @@ func (p *portal) mentionAddress(m richtext.Mention) string {
 
 // guestAddress is the address of an XMPP person: her occupant address if she is in the room.
 func (p *portal) guestAddress(j jid.JID) string {
-	p.mu.Lock()
-	nick, here := p.guests[j.Bare()]
-	p.mu.Unlock()
-	if at, err := p.room.WithResource(nick); here && err == nil {
+	nick, here := p.nickOf(j.Bare())
+	if at, err := p.room().WithResource(nick); here && err == nil {
 		return at.String()
 	}
 	return j.Bare().String()
+}
+
+// nickOf is the nick of somebody of this side, or of another network of a linked room.
+func (p *portal) nickOf(who jid.JID) (nick string, here bool) {
+	for _, q := range p.siblings() {
+		q.mu.Lock()
+		nick, here = q.guests[who]
+		if !here {
+			nick, here = q.present[who]
+		}
+		q.mu.Unlock()
+		if here {
+			return nick, true
+		}
+	}
+	return "", false
 }
 
 // found is a message of the room that an event refers to.
@@ -221,8 +254,8 @@ func (a *arrival) targets(ctx context.Context, ref sdk.MessageRef) ([]found, err
 		}
 		seen[p.Stanza] = true
 		f := found{pair: p}
-		if !a.p.room.IsZero() {
-			kept, err := a.b.m.d.Store.Messages().Get(ctx, storage.Room, a.p.room.String(), p.Stanza)
+		if !a.p.room().IsZero() {
+			kept, err := a.b.m.d.Store.Messages().Get(ctx, storage.Room, a.p.room().String(), p.Stanza)
 			if errors.Is(err, storage.ErrNotFound) {
 				continue // no longer in the archive
 			}

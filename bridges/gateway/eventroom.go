@@ -27,7 +27,7 @@ func leaving(c sdk.MembershipChange) (leaves bool, status []int, affiliation str
 
 func onMembership(ctx context.Context, a *arrival) {
 	e := a.event.(*sdk.Membership)
-	if a.p.room.IsZero() {
+	if a.p.room().IsZero() {
 		a.ok()
 		return
 	}
@@ -68,19 +68,17 @@ func onMembership(ctx context.Context, a *arrival) {
 
 // full tells whether no more puppets are shown: those who come are shown when they speak.
 func (p *portal) full() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.present) >= p.b.m.o.Tune.MaxOccupants
+	return p.crowd() >= p.b.m.o.Tune.MaxOccupants
 }
 
 // affiliate puts a puppet on one of the room's lists; "" leaves it.
 func (a *arrival) affiliate(ctx context.Context, q *puppet, affiliation string) {
-	if affiliation == "" {
-		return
+	if affiliation == "" || a.p.link() != nil {
+		return // a linked room's lists are its own
 	}
-	spec := event.RoomSpec{Room: a.p.room, Affiliations: map[string]string{q.jid.String(): affiliation}}
+	spec := event.RoomSpec{Room: a.p.room(), Affiliations: map[string]string{q.jid.String(): affiliation}}
 	if err := a.b.m.rooms.EnsureRoom(ctx, spec); err != nil {
-		a.b.log.Warn("a room's list could not be changed", "room", a.p.room.String(), "error", err)
+		a.b.log.Warn("a room's list could not be changed", "room", a.p.room().String(), "error", err)
 	}
 }
 
@@ -116,25 +114,33 @@ func (a *arrival) ghostChanged(ctx context.Context, e *sdk.Membership) error {
 	if !ok {
 		return nil
 	}
+	if a.p.link() != nil { // what a network does to people of this side is a matter of that network
+		if e.Change == sdk.MembershipKick || e.Change == sdk.MembershipBan {
+			a.b.ghosts.gone(a.p, e.Member.Person)
+		}
+		if e.Change != sdk.MembershipInvite {
+			return nil
+		}
+	}
 	switch e.Change {
 	case sdk.MembershipBan:
-		return a.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: a.p.room, Affiliations: map[string]string{who.String(): "outcast"}})
+		return a.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: a.p.room(), Affiliations: map[string]string{who.String(): "outcast"}})
 	case sdk.MembershipUnban:
-		return a.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: a.p.room, Affiliations: map[string]string{who.String(): "none"}})
+		return a.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: a.p.room(), Affiliations: map[string]string{who.String(): "none"}})
 	case sdk.MembershipInvite:
 		if a.b.mayUse(who) {
-			a.b.invite(ctx, who, a.p.room, a.whyInvited(ctx, mappings.Cut(e.Reason, 500, 2000)))
+			a.b.invite(ctx, who, a.p.room(), a.whyInvited(ctx, mappings.Cut(e.Reason, 500, 2000)))
 		}
 	case sdk.MembershipKick:
 		a.b.ghosts.gone(a.p, e.Member.Person)
-		return a.b.m.rooms.Expel(ctx, event.RoomExpulsion{Room: a.p.room, Person: who, Reason: mappings.Cut(e.Reason, 500, 2000), Actor: a.actorNick(ctx)})
+		return a.b.m.rooms.Expel(ctx, event.RoomExpulsion{Room: a.p.room(), Person: who, Reason: mappings.Cut(e.Reason, 500, 2000), Actor: a.actorNick(ctx)})
 	}
 	return nil
 }
 
 func onRights(ctx context.Context, a *arrival) {
 	e := a.event.(*sdk.Rights)
-	if a.p.room.IsZero() || !e.Member.IsRemote() || !validID(string(e.Member.User)) {
+	if a.p.room().IsZero() || !e.Member.IsRemote() || !validID(string(e.Member.User)) {
 		a.ok()
 		return
 	}
@@ -154,7 +160,7 @@ func onRights(ctx context.Context, a *arrival) {
 
 func onRoomChanged(ctx context.Context, a *arrival) {
 	e := a.event.(*sdk.RoomChanged)
-	if a.p.room.IsZero() || a.head.Origin != "" {
+	if a.p.room().IsZero() || a.head.Origin != "" {
 		a.ok()
 		return
 	}
@@ -168,16 +174,16 @@ func onRoomChanged(ctx context.Context, a *arrival) {
 		}
 		public = e.Public != nil && *e.Public
 	})
-	if err == nil && (e.Name != nil || e.Public != nil) {
+	if err == nil && (e.Name != nil || e.Public != nil) && a.p.link() == nil {
 		err = a.b.m.rooms.EnsureRoom(ctx, a.p.spec(public))
 	}
 	if err == nil && e.Topic != nil {
 		var by *puppet
 		if by, err = a.author(ctx, nil); err == nil {
-			err = a.p.setTopic(ctx, *e.Topic, by)
+			err = a.p.setTopic(ctx, *e.Topic, by, a.head.Time)
 		}
 	}
-	if err == nil && e.Avatar != nil {
+	if err == nil && e.Avatar != nil && a.p.link() == nil {
 		a.b.faces.wantRoom(a.p, *e.Avatar)
 	}
 	a.finish(err)
@@ -247,6 +253,13 @@ func onPortalOpened(ctx context.Context, a *arrival) {
 		a.done(rejected("the room %s is not the bridge's to open", e.XMPPRoom))
 		return
 	}
+	if a.p == nil { // somebody may be about to link it
+		var err error
+		if a.p, err = a.b.awaitJoin(ctx, a.head.Portal); err != nil {
+			a.done(outcome{err: err})
+			return
+		}
+	}
 	a.b.mu.Lock()
 	full := a.p == nil && a.b.opened >= a.b.m.o.Tune.MaxPortals
 	a.b.mu.Unlock()
@@ -266,7 +279,7 @@ func onPortalOpened(ctx context.Context, a *arrival) {
 func onPortalGone(ctx context.Context, a *arrival) {
 	e := a.event.(*sdk.PortalGone)
 	err := a.p.save(ctx, func(s *portalState) { s.Gone = true })
-	if err == nil && !a.p.room.IsZero() {
+	if err == nil && !a.p.room().IsZero() {
 		text := a.b.title() + ": this room is no longer bridged"
 		if e.Reason != "" {
 			text += " (" + mappings.Cut(e.Reason, 300, 1200) + ")"

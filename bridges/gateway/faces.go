@@ -93,7 +93,7 @@ func (f *faceQueue) do(ctx context.Context, j faceJob) error {
 		return err
 	}
 	if j.p != nil {
-		if err := f.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: j.p.room, Avatar: data}); err != nil {
+		if err := f.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: j.p.room(), Avatar: data}); err != nil {
 			return fmt.Errorf("gateway: room picture: %w", err)
 		}
 		return j.p.save(ctx, func(s *portalState) { s.Avatar = faceKey(j.media) })
@@ -181,7 +181,11 @@ func (b *Bridge) faceOf(ctx context.Context, bare jid.JID) *sdk.Media {
 	return m
 }
 
+// accountFace is the picture of somebody whom the network sees: of an account, or of a person of another network.
 func (b *Bridge) accountFace(ctx context.Context, bare jid.JID) []byte {
+	if other := b.m.byHost[bare.Domain()]; other != nil && bare.HasLocal() {
+		return other.puppetFace(ctx, bare)
+	}
 	if b.m.vcards == nil || !b.m.d.Hosts.IsAccountDomain(bare.Domain()) {
 		return nil
 	}
@@ -196,6 +200,23 @@ func (b *Bridge) accountFace(ctx context.Context, bare jid.JID) []byte {
 	text := strings.Join(strings.Fields(photo.Child(ns.VCard, "BINVAL").TextContent()), "")
 	data, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(data) > b.m.o.Tune.AvatarBytes || pictureType(data) == "" {
+		return nil
+	}
+	return data
+}
+
+// puppetFace is the picture of a remote person, if it has been fetched.
+func (b *Bridge) puppetFace(ctx context.Context, at jid.JID) []byte {
+	q, err := b.puppets.byJID(ctx, at)
+	if err != nil || q == nil {
+		return nil
+	}
+	p := q.get()
+	if p.Face == nil || p.FaceHash == "" {
+		return nil
+	}
+	data, err := b.faces.fetch(ctx, *p.Face)
+	if err != nil {
 		return nil
 	}
 	return data

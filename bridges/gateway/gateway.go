@@ -26,6 +26,8 @@ type Rooms interface {
 	Retract(ctx context.Context, r event.RoomRetraction) error
 	SetSubject(ctx context.Context, m event.InjectedMessage) error
 	Expel(ctx context.Context, x event.RoomExpulsion) error
+	Facts(ctx context.Context, room jid.JID) (event.RoomFacts, error)
+	Close(ctx context.Context, c event.RoomClosing) error
 }
 
 // VCards reads the vCards of accounts, for the faces of ghosts.
@@ -54,6 +56,7 @@ type Module struct {
 
 	byName map[string]*Bridge
 	byHost map[string]*Bridge // users' and rooms' hosts
+	links  linkTable
 
 	key    []byte // of credentials and person ids
 	told   told
@@ -129,10 +132,16 @@ func (m *Module) Start(ctx context.Context) error {
 	if err := m.loadKey(ctx); err != nil {
 		return err
 	}
+	if err := m.loadLinks(ctx); err != nil {
+		return err
+	}
 	for _, b := range m.byName {
 		if err := b.start(ctx); err != nil {
 			return fmt.Errorf("gateway: start bridge %s: %w", b.spec.Name, err)
 		}
+	}
+	if err := m.fileLinks(ctx, m.o.Links); err != nil {
+		return fmt.Errorf("gateway: links of the configuration: %w", err)
 	}
 	return nil
 }

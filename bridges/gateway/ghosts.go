@@ -213,6 +213,7 @@ func (g *ghostQueue) move(ctx context.Context, k ghostKey, s ghostState) {
 	}
 	h := sdk.OpHeader{ID: opID(k.portal, storage.MessageID(s.Due.UnixMilli()), string(k.person)+"/"+strconv.Itoa(s.Serial)), Portal: p.remote(), Time: s.Due, Attempt: s.Tries + 1,
 		Doubt: s.Tries > 0, Sender: g.b.sender(ctx, bare, s.ID, s.Nick, "")}
+	p.address(&h.Sender)
 	var op sdk.Op = &sdk.JoinGhost{OpHeader: h}
 	if !s.Want {
 		op = &sdk.LeaveGhost{OpHeader: h, Reason: s.Reason}
@@ -263,43 +264,46 @@ func (g *ghostQueue) halt() {
 
 // joined is told of a person who has entered a portal.
 func (m *Module) joined(ctx context.Context, v *event.RoomJoin) error {
-	p, err := m.portalOf(ctx, v.Occupant.Room)
-	if p == nil || err != nil || v.Occupant.Puppet {
-		return err
+	if v.Occupant.Puppet {
+		return nil
 	}
-	bare := v.Occupant.Real.Bare()
-	if p.enter(bare, v.Occupant.Nick) && p.b.mayUse(bare) {
-		p.b.ghosts.change(p, v.Occupant, true, 0, "")
+	return m.each(ctx, v.Occupant.Room, func(p *portal) error {
+		p.welcome(v.Occupant)
+		p.showPerson(ctx, v.Occupant, v.Stanza)
+		if i := p.b.current(); i != nil {
+			p.refresh(i)
+		}
+		p.b.watchSoon()
+		return nil
+	})
+}
+
+// welcome keeps account of a session of this side that is in the room now.
+func (p *portal) welcome(o event.Occupant) {
+	bare := o.Real.Bare()
+	if p.enter(bare, o.Nick) && p.b.mayUse(bare) && !p.gone() {
+		p.b.ghosts.change(p, o, true, 0, "")
 	}
-	p.showPerson(ctx, v.Occupant, v.Stanza)
-	if i := p.b.current(); i != nil {
-		p.refresh(i)
-	}
-	p.b.watchSoon()
-	return nil
 }
 
 // left is told of a person who is no longer in a portal.
 func (m *Module) left(ctx context.Context, v *event.RoomLeft) error {
-	p, err := m.portalOf(ctx, v.Occupant.Room)
-	if p == nil || err != nil {
-		return err
-	}
-	if v.Occupant.Puppet {
-		p.mu.Lock()
-		delete(p.present, v.Occupant.Real.Bare())
-		p.mu.Unlock()
-		return nil
-	}
-	p.leave(v.Occupant.Real.Bare(), v.Last)
-	if !v.Last {
-		return nil
-	}
 	after := time.Duration(0)
 	if v.Gone && !slices.Contains(v.Status, 307) && !slices.Contains(v.Status, 301) {
 		after = m.o.Tune.LeaveAfter
 	}
-	p.b.ghosts.change(p, v.Occupant, false, after, v.Reason)
-	p.showPerson(ctx, v.Occupant, stanza.NewPresence(stanza.TypeUnavailable))
-	return nil
+	return m.each(ctx, v.Occupant.Room, func(p *portal) error {
+		if v.Occupant.Puppet {
+			p.mu.Lock()
+			delete(p.present, v.Occupant.Real.Bare())
+			p.mu.Unlock()
+			return nil
+		}
+		p.leave(v.Occupant.Real.Bare(), v.Last)
+		if v.Last {
+			p.b.ghosts.change(p, v.Occupant, false, after, v.Reason)
+			p.showPerson(ctx, v.Occupant, stanza.NewPresence(stanza.TypeUnavailable))
+		}
+		return nil
+	})
 }

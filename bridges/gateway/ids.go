@@ -12,9 +12,9 @@ import (
 // codec writes and reads the ids of the room's messages as clients see them (XEP-0359): under the secret of the room, which is another one after
 // the room was destroyed and made again.
 func (p *portal) codec(ctx context.Context) (*stanzaid.Codec, error) {
-	row, err := p.b.m.d.Store.Rooms().Get(ctx, p.room.String())
+	row, err := p.b.m.d.Store.Rooms().Get(ctx, p.room().String())
 	if err != nil {
-		return nil, fmt.Errorf("gateway: secret of %s: %w", p.room, err)
+		return nil, fmt.Errorf("gateway: secret of %s: %w", p.room(), err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -23,7 +23,7 @@ func (p *portal) codec(ctx context.Context) (*stanzaid.Codec, error) {
 	}
 	c, err := stanzaid.NewCodec(row.Secret)
 	if err != nil {
-		return nil, fmt.Errorf("gateway: secret of %s: %w", p.room, err)
+		return nil, fmt.Errorf("gateway: secret of %s: %w", p.room(), err)
 	}
 	p.ids, p.secret = c, row.Secret
 	return c, nil
@@ -36,18 +36,18 @@ func (p *portal) wireID(ctx context.Context, id storage.MessageID) string {
 		p.b.log.Warn("a message's id cannot be written", "error", err)
 		return ""
 	}
-	return c.Encode(p.room.String(), int64(id))
+	return c.Encode(p.room().String(), int64(id))
 }
 
 // decodeID is the reverse.
 func (p *portal) decodeID(ctx context.Context, id string) (storage.MessageID, bool) {
-	if p.room.IsZero() {
+	if p.room().IsZero() {
 		return 0, false
 	}
 	c, err := p.codec(ctx)
 	if err != nil {
 		return 0, false
 	}
-	n, ok := c.Decode(p.room.String(), id)
+	n, ok := c.Decode(p.room().String(), id)
 	return storage.MessageID(n), ok
 }

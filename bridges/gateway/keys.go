@@ -27,12 +27,17 @@ const (
 	tableState     = "gateway.state"     // the plugin's own memory: 8 bytes of revision and the value
 	tableLogins    = "gateway.logins"    // key: login
 	tablePersons   = "gateway.persons"   // owner "", key: person id; the bare JID
-	tableSent      = "gateway.sent"      // owner: room; key: occupant id and stanza id; the message's id
+	tableSent      = "gateway.sent"      // owner: room (of direct chats: portal key); key: occupant id and stanza id; the message's id
 	tableReactions = "gateway.reactions" // owner: portal key; see reactions.go
 	tableMoved     = "gateway.moved"     // key: portal key as the network says it now; the portal's own key
 	tableGhosts    = "gateway.ghosts"    // owner: portal key; key: person id
 	tableWatchers  = "gateway.watchers"  // owner: puppet; key: bare JID that subscribed to her presence
 	tableFaces     = "gateway.faces"     // key: media key; the picture
+	tableLinks     = "gateway.links"     // owner "", key: room; see links.go
+	tableHomes     = "gateway.homes"     // key: the own room of a portal that was linked; the portal's key
+	tableLeaving   = "gateway.leaving"   // key: portal key; rooms that are to be left when the plugin is there
+	tableDead      = "gateway.dead"      // owner: portal key; key: the message's id; see deadletter.go
+	tableThreads   = "gateway.threads"   // owner: room; see threads.go
 )
 
 var idText = base32.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567").WithPadding(base32.NoPadding)

@@ -10,6 +10,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
+	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 	"github.com/viaduct-xmpp/viaduct/mappings"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -17,13 +18,16 @@ import (
 
 // lookup is asked for a room of ours that does not exist. An address of the network leads to a portal: the bridge joins the room there, and the
 // person's stanza goes on. A name leads to where the room is (gone); there is never a second address for one room.
-func (m *Module) lookup(_ context.Context, v *event.RoomLookup) error {
+func (m *Module) lookup(ctx context.Context, v *event.RoomLookup) error {
 	b := m.byHost[v.Room.Domain()]
 	if b == nil || v.Created {
 		return nil
 	}
 	if !b.mayUse(v.Asker) {
 		return b.notAllowed()
+	}
+	if err := b.movedTo(ctx, v.Asker, v.Room); err != nil {
+		return err
 	}
 	return event.Pending(m.o.Tune.JoinTimeout, func(resolve func(error)) {
 		if !m.run(func(ctx context.Context) { resolve(b.lead(ctx, v.Asker, v.Room)) }) {
@@ -79,12 +83,12 @@ func (b *Bridge) find(ctx context.Context, i *instance, asker, room jid.JID, kin
 	if err != nil {
 		return b.stanzaError(err)
 	}
-	if p.room == room {
+	if p.room() == room {
 		return nil
 	}
-	b.invite(ctx, asker, p.room, "You asked for "+room.String()+": this is its address.")
-	return &stanza.Error{Condition: stanza.Gone, URI: "xmpp:" + p.room.String() + "?join",
-		Text: "This room has the address " + p.room.String() + ". You have been sent an invitation to it."}
+	b.invite(ctx, asker, p.room(), "You asked for "+room.String()+": this is its address.")
+	return &stanza.Error{Condition: stanza.Gone, URI: "xmpp:" + p.room().String() + "?join",
+		Text: "This room has the address " + p.room().String() + ". You have been sent an invitation to it."}
 }
 
 // invite sends a direct invitation (XEP-0249 §2); reason may be empty.
@@ -141,7 +145,7 @@ func (p *portal) exists(ctx context.Context) bool {
 	if gone {
 		return false
 	}
-	_, err := p.b.m.d.Store.Rooms().Get(ctx, p.room.String())
+	_, err := p.b.m.d.Store.Rooms().Get(ctx, p.room().String())
 	return err == nil
 }
 
@@ -206,7 +210,7 @@ func (b *Bridge) makePortal(ctx context.Context, i *instance, info sdk.ChatInfo,
 			}
 			a.JID = own
 		}
-		p = &portal{b: b, key: portalKeyText(b.spec.Name, info.Portal), room: a.JID}
+		p = newPortal(b, portalKeyText(b.spec.Name, info.Portal), place{room: a.JID})
 		if p, err = b.storePortal(ctx, p, info, via); err != nil {
 			return nil, err
 		}
@@ -226,7 +230,7 @@ func (b *Bridge) storePortal(ctx context.Context, p *portal, info sdk.ChatInfo, 
 		return nil, err
 	}
 	u := newLinkUnit(p.key)
-	u.Add(row)
+	u.Add(row, storage.DeleteRow{Table: tableLeaving, Owner: b.spec.Name, Key: p.key})
 	if err := b.m.commit(ctx, u); err != nil {
 		return nil, fmt.Errorf("gateway: store portal: %w", err)
 	}
@@ -253,6 +257,12 @@ func (p *portal) describe(ctx context.Context, i *instance, info sdk.ChatInfo) e
 	if err != nil {
 		return err
 	}
+	if p.link() != nil { // the room's name, picture and lists are its own
+		if err := p.setMembers(ctx, info.Members); err != nil {
+			return err
+		}
+		return p.setTopic(ctx, info.Topic, nil, p.b.m.d.Clock.Now())
+	}
 	if err := p.b.m.rooms.EnsureRoom(ctx, p.spec(info.Public)); err != nil {
 		return fmt.Errorf("gateway: room: %w", err)
 	}
@@ -265,7 +275,7 @@ func (p *portal) describe(ctx context.Context, i *instance, info sdk.ChatInfo) e
 	if info.Avatar != nil {
 		p.b.faces.wantRoom(p, *info.Avatar)
 	}
-	return p.setTopic(ctx, info.Topic, nil)
+	return p.setTopic(ctx, info.Topic, nil, p.b.m.d.Clock.Now())
 }
 
 // roomHistory is how far a client can catch up by entering again: what came while it had no stream.
@@ -280,12 +290,13 @@ func (p *portal) spec(public bool) event.RoomSpec {
 	if s.Link != "" {
 		info["muc#roominfo_contactjid"] = p.b.spec.users()
 	}
-	return event.RoomSpec{Room: p.room, Name: firstOf(s.Name, p.room.Local()), Description: p.b.title() + " " + firstOf(s.Link, string(s.Remote.Room)),
+	return event.RoomSpec{Room: p.room(), Name: firstOf(s.Name, p.room().Local()), Description: p.b.title() + " " + firstOf(s.Link, string(s.Remote.Room)),
 		Public: public, Persistent: true, NonAnonymous: true, ChangeSubject: true, MaxHistory: roomHistory, Origin: p.b.spec.users(), Info: info}
 }
 
-// setTopic sets the subject if it is another one.
-func (p *portal) setTopic(ctx context.Context, topic string, by *puppet) error {
+// setTopic sets the subject if it is another one than the network had before. In a linked room the last change counts: a network that reports an older one, or one
+// that the room has, changes nothing, and gets ours.
+func (p *portal) setTopic(ctx context.Context, topic string, by *puppet, at time.Time) error {
 	topic = mappings.Cut(topic, 4000, 16000)
 	p.mu.Lock()
 	same := p.state.Topic == topic
@@ -293,11 +304,28 @@ func (p *portal) setTopic(ctx context.Context, topic string, by *puppet) error {
 	if same {
 		return nil
 	}
-	msg := event.InjectedMessage{Room: p.room, Payload: []*xmlstream.Node{xmlstream.NewNode(ns.Client, "subject").SetText(topic)},
+	l := p.link()
+	if l != nil {
+		known, here, newer := l.topicFrom(topic, at)
+		switch {
+		case here:
+			return p.save(ctx, func(s *portalState) { s.Topic = topic })
+		case !newer:
+			return p.answerTopic(ctx, topic, known)
+		}
+	}
+	msg := event.InjectedMessage{Room: p.room(), Payload: []*xmlstream.Node{xmlstream.NewNode(ns.Client, "subject").SetText(topic)},
 		At: p.b.m.d.Clock.Now(), Live: true, Origin: p.b.spec.users()}
 	if by != nil {
 		c := p.b.change(ctx, p, by, "", nil)
 		msg.Author, msg.Enter = by.jid, &c
+	}
+	if l != nil {
+		msg.Record = func(rec *event.MessageRecord) {
+			if err := l.passTopic(p, rec, by, topic, at); err != nil {
+				p.b.log.Error("a topic could not be passed on", "room", l.room.String(), "error", err)
+			}
+		}
 	}
 	done := make(chan error, 1)
 	msg.Done = func(_ storageID, err error) { done <- err }
@@ -312,19 +340,87 @@ func (p *portal) setTopic(ctx context.Context, topic string, by *puppet) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if l != nil {
+		p.wakeOthers()
+	}
 	return p.save(ctx, func(s *portalState) { s.Topic = topic })
 }
 
-// guardJoin: who may use the bridge may enter.
-func (m *Module) guardJoin(ctx context.Context, v *event.RoomJoin) error {
-	p, err := m.portalOf(ctx, v.Occupant.Room)
-	if p == nil || err != nil || v.Occupant.Puppet {
+// passTopic puts a topic into the lists of the other portals, in the unit that sets it.
+func (l *link) passTopic(from *portal, rec *event.MessageRecord, by *puppet, topic string, at time.Time) error {
+	if err := l.noteTopic(rec.Unit, topic, at); err != nil {
 		return err
 	}
-	if !p.b.mayUse(v.Occupant.Real) {
-		return p.b.notAllowed()
+	n := note{Op: opTopic, Bare: from.b.spec.users(), Nick: from.b.title(), Room: l.room.String()}
+	if by != nil {
+		n.Bare, n.Nick = by.jid.String(), by.name()
+	}
+	for _, p := range from.others() {
+		if err := p.record(rec, n); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// answerTopic gives a network that reports an older topic the one that counts.
+func (p *portal) answerTopic(ctx context.Context, has, known string) error {
+	if err := p.save(ctx, func(s *portalState) { s.Topic = has }); err != nil {
+		return err
+	}
+	u := newLinkUnit(p.key)
+	n := note{Op: opTopic, Bare: p.b.spec.users(), Nick: p.b.title(), Room: p.archive()}
+	if err := p.queue(u, n, stanza.NewMessage(stanza.TypeGroupchat, xmlstream.NewNode(ns.Client, "subject").SetText(known))); err != nil {
+		return err
+	}
+	if err := p.b.m.commit(ctx, u); err != nil {
+		return fmt.Errorf("gateway: store topic: %w", err)
+	}
+	p.out.wake()
+	return nil
+}
+
+// guardJoin: who may use the bridge may enter its rooms; a room that is linked is elsewhere, and one that the bridge has left is joined again. Who enters a
+// room of this server is that room's matter.
+func (m *Module) guardJoin(ctx context.Context, v *event.RoomJoin) error {
+	room, who := v.Occupant.Room, v.Occupant.Real
+	b := m.byHost[room.Domain()]
+	if b == nil || v.Occupant.Puppet {
+		return nil
+	}
+	if !b.mayUse(who) {
+		return b.notAllowed()
+	}
+	if err := b.movedTo(ctx, who, room); err != nil {
+		return err
+	}
+	p, err := b.portals.byRoom(ctx, room)
+	if err != nil || p != nil {
+		return err
+	}
+	return event.Pending(m.o.Tune.JoinTimeout, func(resolve func(error)) {
+		if !m.run(func(ctx context.Context) { resolve(b.lead(ctx, who, room)) }) {
+			resolve(stanza.NewError(stanza.ServiceUnavailable, "The server is being stopped."))
+		}
+	})
+}
+
+// movedTo refuses the address of a room that is linked, and says where it is (RFC 6120 §8.3.3.5).
+func (b *Bridge) movedTo(ctx context.Context, asker, room jid.JID) error {
+	key, err := b.m.d.Store.Table(tableHomes).Get(ctx, b.spec.Name, room.String())
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("gateway: read portal: %w", err)
+	}
+	p, err := b.portals.byText(ctx, string(key))
+	if err != nil || p == nil || p.room() == room {
+		return err
+	}
+	b.invite(ctx, asker, p.room(), "This room is now "+p.room().String()+".")
+	return &stanza.Error{Condition: stanza.Gone, URI: "xmpp:" + p.room().String() + "?join",
+		Text: "This room is now " + p.room().String() + ". You have been sent an invitation to it."}
 }
 
 // login is the own account of the person that a direct chat is of, "" if she has none.

@@ -29,9 +29,13 @@ type note struct {
 	Nick    string            `json:"nick,omitempty"`
 	ID      string            `json:"id,omitempty"` // occupant id
 	Role    sdk.Role          `json:"role,omitempty"`
+	Room    string            `json:"room,omitempty"`   // whose archive the ids are of; "": the portal's
+	Orig    storage.MessageID `json:"orig,omitempty"`   // of a dead letter that is sent again: the message that it was
 	Target  storage.MessageID `json:"target,omitempty"` // of a correction, retraction, reaction
 	Reply   storage.MessageID `json:"reply,omitempty"`
-	User    sdk.RemoteUserID  `json:"user,omitempty"` // whom a moderator acts on
+	Root    storage.MessageID `json:"root,omitempty"`   // the first message of the thread, if it is known
+	Thread  string            `json:"thread,omitempty"` // the portal that has named the thread
+	User    sdk.RemoteUserID  `json:"user,omitempty"`   // whom a moderator acts on
 	Action  int32             `json:"action,omitempty"`
 	NewRole sdk.Role          `json:"newrole,omitempty"`
 	Reason  string            `json:"reason,omitempty"`
@@ -55,6 +59,17 @@ func decodeNote(b []byte) (note, error) {
 		return n, fmt.Errorf("gateway: read note: %w", err)
 	}
 	return n, nil
+}
+
+// archive is where the messages are that the note names.
+func (n *note) archive(p *portal) string { return firstOf(n.Room, p.archive()) }
+
+// message is the message that is sent.
+func (n *note) message(ref storage.Ref) storage.MessageID {
+	if n.Orig != 0 {
+		return n.Orig
+	}
+	return ref.Msg
 }
 
 func (n note) bare() jid.JID {

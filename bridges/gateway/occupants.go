@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -22,11 +23,11 @@ func (p *portal) nicks() []string {
 
 // set makes puppets enter, change and leave.
 func (p *portal) set(ctx context.Context, list []event.OccupantChange) error {
-	if len(list) == 0 {
+	if list = p.apart(list); len(list) == 0 {
 		return nil
 	}
-	if err := p.b.m.rooms.SetOccupants(ctx, p.room, list); err != nil {
-		return fmt.Errorf("gateway: occupants of %s: %w", p.room, err)
+	if err := p.b.m.rooms.SetOccupants(ctx, p.room(), list); err != nil {
+		return fmt.Errorf("gateway: occupants of %s: %w", p.room(), err)
 	}
 	p.mu.Lock()
 	for _, c := range list {
@@ -38,6 +39,38 @@ func (p *portal) set(ctx context.Context, list []event.OccupantChange) error {
 	}
 	p.mu.Unlock()
 	return p.again(ctx, list)
+}
+
+// apart leaves out who leaves here but stays in another room of her network that the same room is linked with.
+func (p *portal) apart(list []event.OccupantChange) []event.OccupantChange {
+	if p.link() == nil {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(c event.OccupantChange) bool {
+		if !c.Leave {
+			return false
+		}
+		for _, q := range p.others() {
+			if q.b == p.b && q.isPresent(c.Puppet) {
+				p.mu.Lock()
+				delete(p.present, c.Puppet)
+				p.mu.Unlock()
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// crowd is how many puppets are in the room.
+func (p *portal) crowd() int {
+	n := 0
+	for _, q := range p.siblings() {
+		q.mu.Lock()
+		n += len(q.present)
+		q.mu.Unlock()
+	}
+	return n
 }
 
 // again shows puppets once more that have changed while they were being shown: whoever changed them did not find them in the room yet.
@@ -82,10 +115,11 @@ func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 		}
 		p.mu.Lock()
 		_, here := p.present[q.jid]
-		room := p.b.m.o.Tune.MaxOccupants - len(p.present) - len(list)
 		p.mu.Unlock()
-		if !here && room <= 0 {
-			lists[q.jid.String()] = mappings.StandingOf(m.Role).Affiliation
+		if !here && p.b.m.o.Tune.MaxOccupants-p.crowd()-len(list) <= 0 {
+			if p.link() == nil {
+				lists[q.jid.String()] = mappings.StandingOf(m.Role).Affiliation
+			}
 			continue
 		}
 		role := m.Role
@@ -100,8 +134,8 @@ func (p *portal) setMembers(ctx context.Context, members []sdk.Member) error {
 	if err := p.set(ctx, list); err != nil || len(lists) == 0 {
 		return err
 	}
-	if err := p.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: p.room, Affiliations: lists}); err != nil {
-		return fmt.Errorf("gateway: members of %s: %w", p.room, err)
+	if err := p.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: p.room(), Affiliations: lists}); err != nil {
+		return fmt.Errorf("gateway: members of %s: %w", p.room(), err)
 	}
 	return nil
 }
@@ -120,8 +154,8 @@ func (p *portal) listMembers(ctx context.Context, i *instance, next sdk.Cursor) 
 				lists[a.JID.String()] = mappings.StandingOf(m.Role).Affiliation
 			}
 		}
-		if err := p.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: p.room, Affiliations: lists}); err != nil {
-			p.b.log.Warn("members could not be listed", "room", p.room.String(), "error", err)
+		if err := p.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: p.room(), Affiliations: lists}); err != nil {
+			p.b.log.Warn("members could not be listed", "room", p.room().String(), "error", err)
 			return
 		}
 		listed += len(lists)
@@ -139,7 +173,7 @@ func (p *portal) peopled() bool {
 // refresh asks an instance of the plugin once how a room is now and who is in it: after a start nobody of the network is.
 func (p *portal) refresh(i *instance) {
 	p.mu.Lock()
-	todo := p.fresh != i && !p.state.Gone && !p.room.IsZero()
+	todo := p.fresh != i && !p.state.Gone && !p.room().IsZero()
 	p.fresh = i
 	p.mu.Unlock()
 	if !todo {
@@ -153,27 +187,34 @@ func (p *portal) refresh(i *instance) {
 			err = p.describe(ctx, i, info)
 		}
 		if err != nil && ctx.Err() == nil {
-			p.b.log.Warn("a room could not be refreshed", "room", p.room.String(), "error", err)
+			p.b.log.Warn("a room could not be refreshed", "room", p.room().String(), "error", err)
 		}
 	})
 }
 
 // makeRoom makes a puppet leave if the room is full, the one that the map gives first: an arbitrary one. Those who speak come back.
 func (p *portal) makeRoom(ctx context.Context) {
-	p.mu.Lock()
+	if !p.full() {
+		return
+	}
+	from := p
 	var out jid.JID
-	if len(p.present) >= p.b.m.o.Tune.MaxOccupants {
-		for j := range p.present {
-			out = j
+	for _, q := range append([]*portal{p}, p.others()...) {
+		q.mu.Lock()
+		for j := range q.present {
+			from, out = q, j
+			break
+		}
+		q.mu.Unlock()
+		if !out.IsZero() {
 			break
 		}
 	}
-	p.mu.Unlock()
 	if out.IsZero() {
 		return
 	}
-	if err := p.set(ctx, []event.OccupantChange{{Puppet: out, Leave: true}}); err != nil {
-		p.b.log.Warn("a full room could not be thinned", "room", p.room.String(), "error", err)
+	if err := from.set(ctx, []event.OccupantChange{{Puppet: out, Leave: true}}); err != nil {
+		p.b.log.Warn("a full room could not be thinned", "room", p.room().String(), "error", err)
 	}
 }
 

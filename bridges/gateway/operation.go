@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -59,6 +61,7 @@ func (p *portal) operation(ctx context.Context, f *flight, head storage.Stored) 
 func (p *portal) sender(ctx context.Context, n *note) sdk.Sender {
 	s := p.b.sender(ctx, n.bare(), n.ID, n.Nick, n.Full)
 	s.Role = n.Role
+	p.address(&s)
 	return s
 }
 
@@ -67,17 +70,15 @@ func (p *portal) content(ctx context.Context, n *note, st *stanza.Stanza) sdk.Co
 	in := mappings.ReadMessage(st.Payload, p.readOptions(ctx))
 	c := in.Content
 	if c.ReplyTo != nil && n.Reply != 0 {
-		c.ReplyTo.Target = p.ref(ctx, n.Reply)
-		if from, text, ok := p.said(ctx, n.Reply); ok {
+		c.ReplyTo.Target = p.ref(ctx, n.archive(p), n.Reply)
+		if from, text, ok := p.said(ctx, n.archive(p), n.Reply); ok {
 			c.ReplyTo.Author = from
 			if c.ReplyTo.Excerpt == "" {
 				c.ReplyTo.Excerpt = mappings.Cut(text, mappings.MaxExcerpt, 4*mappings.MaxExcerpt)
 			}
 		}
 	}
-	if in.Thread != "" {
-		c.Thread = &sdk.Thread{ID: in.Thread}
-	}
+	c.Thread = p.thread(ctx, n, in.Thread)
 	p.carry(ctx, &c)
 	return c
 }
@@ -90,7 +91,7 @@ func (p *portal) readOptions(ctx context.Context) mappings.ReadOptions {
 			if err != nil {
 				return richtext.Mention{}, false
 			}
-			if j.Bare() == p.room && j.IsFull() {
+			if j.Bare() == p.room() && j.IsFull() {
 				return p.mentionNick(j.Resource())
 			}
 			return p.mentionJID(ctx, j.Bare())
@@ -100,19 +101,21 @@ func (p *portal) readOptions(ctx context.Context) mappings.ReadOptions {
 }
 
 func (p *portal) mentionNick(nick string) (richtext.Mention, bool) {
-	p.mu.Lock()
 	var who jid.JID
-	for j, n := range p.present {
-		if n == nick {
-			who = j
+	for _, q := range p.siblings() {
+		q.mu.Lock()
+		for j, n := range q.present {
+			if n == nick {
+				who = j
+			}
 		}
-	}
-	for j, n := range p.guests {
-		if n == nick {
-			who = j
+		for j, n := range q.guests {
+			if n == nick {
+				who = j
+			}
 		}
+		q.mu.Unlock()
 	}
-	p.mu.Unlock()
 	if who.IsZero() {
 		return richtext.Mention{}, false
 	}
@@ -121,7 +124,9 @@ func (p *portal) mentionNick(nick string) (richtext.Mention, bool) {
 
 func (p *portal) mentionJID(ctx context.Context, j jid.JID) (richtext.Mention, bool) {
 	if j.Domain() != p.b.spec.users() {
-		return richtext.Mention{Target: richtext.MentionUser, Person: string(p.b.m.person(j)), Address: j.String()}, j.HasLocal()
+		s := sdk.Sender{Address: j.String()}
+		p.address(&s)
+		return richtext.Mention{Target: richtext.MentionUser, Person: string(p.b.m.person(j)), Address: s.Address}, j.HasLocal()
 	}
 	q, err := p.b.puppets.byJID(ctx, j)
 	if err != nil || q == nil {
@@ -130,9 +135,10 @@ func (p *portal) mentionJID(ctx context.Context, j jid.JID) (richtext.Mention, b
 	return richtext.Mention{Target: richtext.MentionUser, ID: string(q.remote), Address: j.String()}, true
 }
 
-// ref is everything the network knows a message by.
-func (p *portal) ref(ctx context.Context, id storage.MessageID) sdk.MessageRef {
-	pairs, err := p.b.m.d.Store.Gateway().ByStanza(ctx, p.archive(), id)
+// ref is everything the network knows a message of an archive by: the id map has rows of all portals of a linked room.
+func (p *portal) ref(ctx context.Context, archive string, id storage.MessageID) sdk.MessageRef {
+	pairs, err := p.b.m.d.Store.Gateway().ByStanza(ctx, archive, id)
+	pairs = slices.DeleteFunc(pairs, func(x storage.IDPair) bool { return x.Bridge != p.b.spec.Name || x.Portal != p.key })
 	if err != nil || len(pairs) == 0 {
 		return sdk.MessageRef{}
 	}
@@ -140,26 +146,43 @@ func (p *portal) ref(ctx context.Context, id storage.MessageID) sdk.MessageRef {
 	for _, x := range pairs {
 		r.Parts = append(r.Parts, sdk.Part{ID: partOf(x.RemotePart), Remote: sdk.RemoteMessageID(x.Remote), Time: x.At})
 	}
+	if ghost, ok := strings.CutPrefix(pairs[0].Author, ghostMark); ok {
+		if j, err := jid.Parse(ghost); err == nil {
+			r.Author = sdk.Party{Person: p.b.m.person(j)}
+		}
+		return r
+	}
 	if j, err := jid.Parse(pairs[0].Author); err == nil {
 		r.Author = p.b.party(ctx, j)
 	}
 	return r
 }
 
+// ghostMark stands in the id map before the address of a remote person whose words another room of her own network got from us: there they are ours.
+const ghostMark = "ghost:"
+
+// authorOf is who wrote what we have sent, for the id map.
+func (p *portal) authorOf(n *note) string {
+	if n.bare().Domain() == p.b.spec.users() {
+		return ghostMark + n.Bare
+	}
+	return n.Bare
+}
+
 // archive is what the id map calls the place where the messages of a portal are.
 func (p *portal) archive() string {
-	if p.room.IsZero() {
+	if p.room().IsZero() {
 		return p.key
 	}
-	return p.room.String()
+	return p.room().String()
 }
 
 // said returns who wrote a message of the room, and what.
-func (p *portal) said(ctx context.Context, id storage.MessageID) (nick, text string, ok bool) {
-	if p.room.IsZero() {
+func (p *portal) said(ctx context.Context, archive string, id storage.MessageID) (nick, text string, ok bool) {
+	if p.room().IsZero() {
 		return "", "", false
 	}
-	kept, err := p.b.m.d.Store.Messages().Get(ctx, storage.Room, p.room.String(), id)
+	kept, err := p.b.m.d.Store.Messages().Get(ctx, storage.Room, archive, id)
 	if err != nil {
 		return "", "", false
 	}
@@ -167,7 +190,11 @@ func (p *portal) said(ctx context.Context, id storage.MessageID) (nick, text str
 	if err != nil {
 		return "", "", false
 	}
-	return st.From.Resource(), mappings.ReadMessage(st.Payload, mappings.ReadOptions{}).Content.Body.Plain(), true
+	nick = st.From.Resource()
+	if at, err := jid.Parse(kept.Peer); err == nil {
+		nick = p.b.m.nameOf(ctx, at, nick)
+	}
+	return nick, mappings.ReadMessage(st.Payload, mappings.ReadOptions{}).Content.Body.Plain(), true
 }
 
 func makeSay(ctx context.Context, p *portal, n *note, h sdk.OpHeader, st *stanza.Stanza) (sdk.Op, error) {
@@ -181,7 +208,7 @@ func makeSay(ctx context.Context, p *portal, n *note, h sdk.OpHeader, st *stanza
 // makeCorrect: what the network cannot change is said again, marked as a change.
 func makeCorrect(ctx context.Context, p *portal, n *note, h sdk.OpHeader, st *stanza.Stanza) (sdk.Op, error) {
 	c := p.content(ctx, n, st)
-	t := p.ref(ctx, n.Target)
+	t := p.ref(ctx, n.archive(p), n.Target)
 	if p.b.can(sdk.AbilityEdit) && p.caps().Edit.Level != sdk.LevelNone && !t.IsZero() && !p.tooOld(p.caps().Edit.MaxAge, n.Target) {
 		return &sdk.EditMessage{OpHeader: h, Target: t, Content: c}, nil
 	}
@@ -195,7 +222,7 @@ func (p *portal) tooOld(most time.Duration, id storage.MessageID) bool {
 }
 
 func makeRetract(ctx context.Context, p *portal, n *note, h sdk.OpHeader, _ *stanza.Stanza) (sdk.Op, error) {
-	t := p.ref(ctx, n.Target)
+	t := p.ref(ctx, n.archive(p), n.Target)
 	if t.IsZero() {
 		return nil, nil // the network never had it
 	}
@@ -210,11 +237,14 @@ func makeRetract(ctx context.Context, p *portal, n *note, h sdk.OpHeader, _ *sta
 }
 
 func makeReact(ctx context.Context, p *portal, n *note, h sdk.OpHeader, st *stanza.Stanza) (sdk.Op, error) {
-	t := p.ref(ctx, n.Target)
+	t := p.ref(ctx, n.archive(p), n.Target)
 	if t.IsZero() {
 		return nil, nil
 	}
 	if !p.b.can(sdk.AbilityReact) || p.caps().Reactions.Level == sdk.LevelNone {
+		if p.link() != nil {
+			return nil, nil // the others have it
+		}
 		return nil, sdk.Refuse(sdk.CodeUnsupported, "there are no reactions on this network")
 	}
 	set := mappings.ReadMessage(st.Payload, mappings.ReadOptions{}).Emoji
@@ -252,9 +282,25 @@ func minus(a, b []string) []string {
 	return out
 }
 
-func makeTopic(_ context.Context, _ *portal, _ *note, h sdk.OpHeader, st *stanza.Stanza) (sdk.Op, error) {
+// makeTopic: what the portal has is not set again, so that two networks that report each other's changes come to rest.
+func makeTopic(_ context.Context, p *portal, n *note, h sdk.OpHeader, st *stanza.Stanza) (sdk.Op, error) {
 	c, _ := st.Child(ns.Client, "subject")
-	return &sdk.SetTopic{OpHeader: h, Topic: c.Text()}, nil
+	topic, caps := c.Text(), p.caps().Topic
+	if p.link() != nil {
+		if !p.b.can(sdk.AbilityTopic) || caps.Level == sdk.LevelNone {
+			return nil, nil
+		}
+		if caps.MaxLength > 0 {
+			topic = mappings.Cut(topic, caps.MaxLength, 4*caps.MaxLength)
+		}
+	}
+	p.mu.Lock()
+	same := p.state.Topic == topic
+	p.mu.Unlock()
+	if same && !n.Sent {
+		return nil, nil
+	}
+	return &sdk.SetTopic{OpHeader: h, Topic: topic}, nil
 }
 
 func makeModerate(_ context.Context, p *portal, n *note, h sdk.OpHeader, _ *stanza.Stanza) (sdk.Op, error) {
@@ -291,8 +337,30 @@ func (b *Bridge) party(ctx context.Context, j jid.JID) sdk.Party {
 	return sdk.Party{Person: b.m.person(j)}
 }
 
-// sender describes an XMPP person to the network.
+// nameOf is what somebody is called: a remote person as on her own network, whatever nick a room had to give her.
+func (m *Module) nameOf(ctx context.Context, at jid.JID, nick string) string {
+	b := m.byHost[at.Domain()]
+	if b == nil {
+		return nick
+	}
+	if !at.HasLocal() {
+		return b.title()
+	}
+	if q, err := b.puppets.byJID(ctx, at); err == nil && q != nil {
+		return q.name()
+	}
+	return nick
+}
+
+// sender describes an XMPP person to the network, or somebody of another network who is in the same linked room.
 func (b *Bridge) sender(ctx context.Context, bare jid.JID, occupant, name, _ string) sdk.Sender {
+	if b.m.byHost[bare.Domain()] != nil {
+		s := sdk.Sender{Person: b.m.person(bare), Address: bare.String(), Name: b.m.nameOf(ctx, bare, firstOf(name, bare.Local())), Avatar: b.faceOf(ctx, bare)}
+		if !bare.HasLocal() {
+			s.Address = ""
+		}
+		return s
+	}
 	s := sdk.Sender{Person: b.m.person(bare), Address: bare.String(), Occupant: occupant, Name: firstOf(name, bare.Local()),
 		Foreign: !b.m.d.Hosts.IsAccountDomain(bare.Domain())}
 	s.Avatar = b.faceOf(ctx, bare)

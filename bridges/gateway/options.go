@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,6 +18,10 @@ type Options struct {
 	Secret []byte
 	// IsAdmin tells who "admins" are in an allow list; nil: nobody.
 	IsAdmin func(jid.JID) bool
+	// Admins are who is told of what only they can mend; nil: nobody.
+	Admins func(ctx context.Context) []jid.JID
+	// Links are those of the configuration.
+	Links []LinkSpec
 	// Media stores files and gives links to them; nil: files are named in text only.
 	Media Media
 	// Detached is told when the session with a plugin has ended, and why; nil: nobody.

@@ -94,7 +94,7 @@ func (o *outbox) pump(ctx context.Context) {
 // step sends the first waiting operation; more tells that the next may follow at once.
 func (o *outbox) step(ctx context.Context) (more bool) {
 	i := o.p.b.current()
-	if i == nil || o.p.b.paused() {
+	if l := o.p.link(); i == nil || o.p.b.paused() || o.p.closed.Load() || l != nil && l.paused() {
 		return false // attach and Resume wake every portal that has something waiting
 	}
 	list, _, err := o.p.b.m.d.Store.Messages().List(ctx, storage.Outbox, o.p.key, storage.Range{Limit: 1})

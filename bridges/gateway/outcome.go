@@ -29,13 +29,13 @@ func (o *outbox) delivered(ctx context.Context, f *flight, d sdk.Delivered) erro
 	n := &f.note
 	switch n.Op {
 	case opSay, opCorrect:
-		target := f.ref.Msg
+		target := n.message(f.ref)
 		for i, part := range parts {
 			if part.Remote == "" || !validID(string(part.Remote)) {
 				continue
 			}
 			u.Add(storage.PutIDPair{Pair: storage.IDPair{Bridge: o.p.b.spec.Name, Portal: o.p.key, Remote: string(part.Remote), RemotePart: partNumber(part.ID),
-				Room: o.p.archive(), Stanza: target, StanzaPart: i, Author: n.Bare, At: part.Time}})
+				Room: n.archive(o.p), Stanza: target, StanzaPart: i, Author: o.p.authorOf(n), At: part.Time}})
 		}
 	case opReact:
 		body, err := o.p.b.m.d.Store.Messages().Body(ctx, f.ref.Msg)
@@ -53,10 +53,31 @@ func (o *outbox) delivered(ctx context.Context, f *flight, d sdk.Delivered) erro
 	o.mu.Lock()
 	o.sent++
 	o.mu.Unlock()
-	if n.Receipt {
+	switch l := o.p.link(); {
+	case n.Op == opTopic:
+		o.p.noteTopic(ctx, f.ref.Msg)
+	case n.Receipt && l != nil:
+		l.delivered(ctx, o.p, n, f.ref.Msg)
+	case n.Receipt:
 		o.p.receipt(ctx, n, f.ref.Msg)
 	}
 	return nil
+}
+
+// noteTopic remembers which topic the network has from us.
+func (p *portal) noteTopic(ctx context.Context, msg storage.MessageID) {
+	body, err := p.b.m.d.Store.Messages().Body(ctx, msg)
+	if err != nil {
+		return // the room keeps it, too: it was removed meanwhile
+	}
+	st, err := stanza.Unmarshal(body)
+	if err != nil {
+		return
+	}
+	c, _ := st.Child(ns.Client, "subject")
+	if err := p.save(ctx, func(s *portalState) { s.Topic = c.Text() }); err != nil && ctx.Err() == nil {
+		p.b.log.Warn("a topic could not be noted", "portal", p.key, "error", err)
+	}
 }
 
 // mergeParts joins what was reported on the way with the result, in the result's order.
@@ -74,8 +95,8 @@ func mergeParts(prior, result []sdk.Part) []sdk.Part {
 	return out
 }
 
-// refuse deals with what will never be delivered. A message that everybody in the room has read is taken back for all, and its sender is told why; a
-// change is refused to its sender.
+// refuse deals with what will never be delivered: it becomes a dead letter. Where the portal is alone, a message that everybody in the room has read is taken back for
+// all, and its sender is told why; in a linked room the other networks have it, and only the sender is told. A change is refused to its sender.
 func (o *outbox) refuse(ctx context.Context, f *flight, e *sdk.Error, body []byte) error {
 	p, n := o.p, &f.note
 	o.mu.Lock()
@@ -86,10 +107,11 @@ func (o *outbox) refuse(ctx context.Context, f *flight, e *sdk.Error, body []byt
 	p.b.log.Info("an operation was refused", "portal", p.key, "op", n.Op, "code", e.Code.String(), "reason", e.Text)
 	gone := storage.DeleteRef{Kind: storage.Outbox, Owner: p.key, ID: f.ref.ID}
 	reason := refusalText(p.b.title(), e)
-	if n.Op == opSay && !p.room.IsZero() {
+	dead := p.bury(ctx, f, e, body)
+	if n.Op == opSay && !p.room().IsZero() && p.link() == nil && n.Orig == 0 {
 		done := make(chan error, 1)
-		err := p.b.m.rooms.Retract(ctx, event.RoomRetraction{Room: p.room, ID: f.ref.Msg, Reason: reason, Origin: p.b.spec.users(),
-			Record: func(r *event.MessageRecord) { r.Unit.Add(gone) }, Done: func(err error) { done <- err }})
+		err := p.b.m.rooms.Retract(ctx, event.RoomRetraction{Room: p.room(), ID: f.ref.Msg, Reason: reason, Origin: p.b.spec.users(),
+			Record: func(r *event.MessageRecord) { r.Unit.Add(append(dead, gone)...) }, Done: func(err error) { done <- err }})
 		if err == nil {
 			select {
 			case err = <-done:
@@ -103,7 +125,7 @@ func (o *outbox) refuse(ctx context.Context, f *flight, e *sdk.Error, body []byt
 		}
 	}
 	u := newLinkUnit(p.key)
-	u.Add(gone)
+	u.Add(append(dead, gone)...)
 	if err := p.b.m.commit(ctx, u); err != nil {
 		return err
 	}
@@ -111,10 +133,10 @@ func (o *outbox) refuse(ctx context.Context, f *flight, e *sdk.Error, body []byt
 	return nil
 }
 
-// tellRefused sends the error to who did it.
+// tellRefused sends the error to who did it, if she is of this side.
 func (p *portal) tellRefused(ctx context.Context, n *note, body []byte, e *sdk.Error, reason string) {
 	to, err := jid.Parse(n.Full)
-	if err != nil {
+	if err != nil || n.Full == "" {
 		return
 	}
 	st := &stanza.Stanza{Kind: stanza.Message, Type: stanza.TypeError, From: p.from(n), To: to}
@@ -128,8 +150,8 @@ func (p *portal) tellRefused(ctx context.Context, n *note, body []byte, e *sdk.E
 
 // from is the address on whose behalf a portal answers: the room, or the puppet of a direct chat.
 func (p *portal) from(n *note) jid.JID {
-	if !p.room.IsZero() {
-		return p.room
+	if !p.room().IsZero() {
+		return p.room()
 	}
 	p.mu.Lock()
 	user := p.state.User
@@ -145,7 +167,7 @@ func (p *portal) from(n *note) jid.JID {
 // receipt tells the sender that the network has her message (XEP-0184 §3), if she asked.
 func (p *portal) receipt(ctx context.Context, n *note, msg storage.MessageID) {
 	to, err := jid.Parse(n.Full)
-	if err != nil {
+	if err != nil || n.Full == "" {
 		return
 	}
 	body, err := p.b.m.d.Store.Messages().Body(ctx, msg)
@@ -157,7 +179,7 @@ func (p *portal) receipt(ctx context.Context, n *note, msg storage.MessageID) {
 		return
 	}
 	typ := ""
-	if p.room.IsZero() {
+	if p.room().IsZero() {
 		typ = stanza.TypeChat
 	}
 	st := stanza.NewMessage(typ, xmlstream.NewNode(ns.Receipts, "received", "id", said.ID), xmlstream.NewNode(ns.Hints, "no-store"))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -42,10 +43,12 @@ func decodePortal(b []byte) (portalState, error) {
 
 // portal is a remote room with its room here, in memory. It is made at its first use and kept.
 type portal struct {
-	b    *Bridge
-	key  string  // in the store; owner of the Outbox
-	room jid.JID // zero for a direct chat
-	out  outbox
+	b   *Bridge
+	key string // in the store; owner of the Outbox
+	at  atomic.Pointer[place]
+	out outbox
+	// closed: it was taken away and another one may have its key. Its pump ends.
+	closed atomic.Bool
 
 	mu      sync.Mutex
 	state   portalState
@@ -57,6 +60,23 @@ type portal struct {
 	fresh   *instance     // the instance that was asked how the room is
 	commits int           // injected messages that are not committed yet
 	settled chan struct{} // closed when commits gets to zero; nil: nobody waits
+}
+
+// place is where a portal is: its own room on the bridge's host, or a room that it shares with others. It changes when a remote room is linked.
+type place struct {
+	room jid.JID // zero for a direct chat
+	link *link   // nil: the portal is alone
+}
+
+func (p *portal) room() jid.JID { return p.at.Load().room }
+func (p *portal) link() *link   { return p.at.Load().link }
+
+// newPortal returns a portal that stands nowhere but in the hands of its maker.
+func newPortal(b *Bridge, key string, at place) *portal {
+	p := &portal{b: b, key: key, present: map[jid.JID]string{}, people: map[jid.JID]int{}, guests: map[jid.JID]string{}}
+	p.at.Store(&at)
+	p.out.init(p)
+	return p
 }
 
 func (p *portal) remote() sdk.PortalKey {
@@ -89,31 +109,42 @@ func (p *portal) row(s portalState) (storage.PutPortal, error) {
 
 // roomName is what stands in the portal's Room: for a direct chat the puppet and the person, which is no room.
 func (p *portal) roomName(s portalState) string {
-	if p.room.IsZero() {
+	if p.room().IsZero() {
 		return string(s.User) + sep + s.Person
 	}
-	return p.room.String()
+	return p.room().String()
 }
 
 // save changes and stores the state.
 func (p *portal) save(ctx context.Context, change func(*portalState)) error {
 	p.mu.Lock()
+	if p.closed.Load() { // it is not to come back into the store
+		p.mu.Unlock()
+		return nil
+	}
 	s := p.state
-	p.mu.Unlock()
 	change(&s)
 	row, err := p.row(s)
 	if err != nil {
+		p.mu.Unlock()
 		return err
 	}
 	u := journal.NewUnit(journal.LinkLane(p.key))
 	u.Add(row)
-	if err := p.b.m.commit(ctx, u); err != nil {
-		return fmt.Errorf("gateway: store portal: %w", err)
-	}
-	p.mu.Lock()
+	done := make(chan error, 1)
+	u.After(direct{}, func(err error) { done <- err })
 	p.state = s
+	p.b.m.d.Journal.Submit(u) // under the lock: changes that meet build on each other
 	p.mu.Unlock()
-	return nil
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("gateway: store portal: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("gateway: store portal: %w", ctx.Err())
+	}
 }
 
 // begin counts a message that was handed to the room; settle waits until all are committed, for what refers to them.
@@ -226,22 +257,63 @@ func (t *portalTable) moved(ctx context.Context, key string) (*portal, error) {
 	return t.byText(ctx, string(b))
 }
 
-// byRoom returns the portal of a room here, nil if there is none.
+// byRoom returns the portal of a room here, nil if there is none; of a linked room the first of this bridge.
 func (t *portalTable) byRoom(ctx context.Context, room jid.JID) (*portal, error) {
+	if l := t.b.m.links.of(room); l != nil {
+		for _, p := range l.live() {
+			if p.b == t.b {
+				return p, nil
+			}
+		}
+		return nil, nil
+	}
 	t.mu.Lock()
 	p := t.rooms[room]
 	t.mu.Unlock()
 	if p != nil {
 		return p, nil
 	}
-	row, err := t.b.m.d.Store.Gateway().PortalByRoom(ctx, room.String())
-	if errors.Is(err, storage.ErrNotFound) || err == nil && row.Bridge != t.b.spec.Name {
-		return nil, nil
-	}
+	rows, err := t.b.m.d.Store.Gateway().PortalsByRoom(ctx, room.String())
 	if err != nil {
 		return nil, fmt.Errorf("gateway: read portal: %w", err)
 	}
-	return t.adopt(row)
+	for _, row := range rows {
+		if row.Bridge == t.b.spec.Name {
+			return t.adopt(row)
+		}
+	}
+	return nil, nil
+}
+
+// move puts a portal into another room, in memory: nobody of either side is in it there yet.
+func (t *portalTable) move(p *portal, to place) {
+	t.mu.Lock()
+	if old := p.room(); t.rooms[old] == p {
+		delete(t.rooms, old)
+	}
+	t.mu.Unlock()
+	p.mu.Lock()
+	p.present, p.people, p.guests = map[jid.JID]string{}, map[jid.JID]int{}, map[jid.JID]string{}
+	p.ids, p.secret, p.fresh = nil, nil, nil
+	p.at.Store(&to)
+	p.mu.Unlock()
+}
+
+// forget drops a portal that is no more.
+func (t *portalTable) forget(p *portal) {
+	p.closed.Store(true)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byKey[p.key] == p {
+		delete(t.byKey, p.key)
+	}
+	if t.rooms[p.room()] == p {
+		delete(t.rooms, p.room())
+	}
+	if timer := t.timers[p]; timer != nil {
+		timer.Stop()
+		delete(t.timers, p)
+	}
 }
 
 // adopt puts a stored portal into memory, once.
@@ -261,10 +333,10 @@ func (t *portalTable) adopt(row storage.Portal) (*portal, error) {
 	if p := t.byKey[row.Key]; p != nil {
 		return p, nil
 	}
-	p := &portal{b: t.b, key: row.Key, room: room, state: s, present: map[jid.JID]string{}, people: map[jid.JID]int{}, guests: map[jid.JID]string{}}
-	p.out.init(p)
+	p := newPortal(t.b, row.Key, place{room, t.b.m.links.of(room)})
+	p.state = s
 	t.byKey[row.Key] = p
-	if !room.IsZero() {
+	if !room.IsZero() && p.link() == nil {
 		t.rooms[room] = p
 	}
 	return p, nil

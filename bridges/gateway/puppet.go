@@ -318,6 +318,11 @@ func (b *Bridge) change(ctx context.Context, p *portal, q *puppet, nick string, 
 		s := mappings.StandingOf(*member)
 		c.Affiliation, c.Role = s.Affiliation, s.Role
 	}
+	if p.link() != nil { // rights in a linked room are those of the room: its puppets have voice, or none
+		if c.Affiliation = ""; c.Role != "visitor" {
+			c.Role = "participant"
+		}
+	}
 	return c
 }
 
@@ -363,7 +368,7 @@ func (b *Bridge) reshow(ctx context.Context, q *puppet) {
 		}
 		b.m.run(func(base context.Context) {
 			if err := p.set(base, []event.OccupantChange{b.change(base, p, q, "", nil)}); err != nil {
-				b.log.Warn("a changed person could not be shown", "room", p.room.String(), "error", err)
+				b.log.Warn("a changed person could not be shown", "room", p.room().String(), "error", err)
 			}
 		})
 	}

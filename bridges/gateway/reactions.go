@@ -67,7 +67,7 @@ func onReaction(ctx context.Context, a *arrival) {
 	if a.ownChange(ctx) {
 		return
 	}
-	if a.p.room.IsZero() {
+	if a.p.room().IsZero() {
 		a.ok() // reactions in direct chats have nobody's archive to stand in
 		return
 	}
@@ -140,7 +140,7 @@ func (a *arrival) showReactions(ctx context.Context, q *puppet, t *found, old, n
 		return
 	}
 	id := a.p.wireID(ctx, t.pair.Stanza)
-	a.inject(ctx, q, injected{payload: mappings.WriteReactions(id, next), sort: "reaction", record: func(rec *event.MessageRecord) {
+	a.inject(ctx, q, injected{payload: mappings.WriteReactions(id, next), sort: "reaction", note: note{Op: opReact, Target: t.pair.Stanza}, record: func(rec *event.MessageRecord) {
 		rec.Unit.Add(a.p.putReactions(t.pair.Stanza, q.jid.String(), reactionSet{next}))
 		if more != nil {
 			more(rec)
@@ -206,7 +206,7 @@ func (a *arrival) reactionByID(ctx context.Context, id sdk.RemoteMessageID) (was
 	if err != nil {
 		return true, err
 	}
-	if q == nil || a.p.room.IsZero() {
+	if q == nil || a.p.room().IsZero() {
 		a.ok()
 		return true, nil
 	}

@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
-	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
@@ -37,45 +39,51 @@ func (m *Module) registerRooms(ev *event.MUC) {
 	ev.Affiliation.On(event.After, who, m.afterAffiliation)
 	ev.Moderate.On(event.Record, who, m.recordModeration)
 	ev.Moderate.On(event.After, who, m.afterModeration)
+	ev.Config.On(event.After, who, m.roomConfigured)
+	ev.Destroyed.On(event.Guard, who, m.guardDestroyed)
 }
-
-// portalOf returns the portal of a room of ours; nil for any other room.
-func (m *Module) portalOf(ctx context.Context, room jid.JID) (*portal, error) {
-	b := m.byHost[room.Domain()]
-	if b == nil {
-		return nil, nil
-	}
-	return b.portals.byRoom(ctx, room)
-}
-
-// mine tells whether a message came from the bridge itself.
-func (p *portal) mine(v *event.RoomMessage) bool { return v.Origin == p.b.spec.users() }
 
 // guardMessage refuses what must not cross: encrypted text, of which only the notice beside it could be shown (bridging: §3.5).
 func (m *Module) guardMessage(ctx context.Context, v *event.RoomMessage) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || p.mine(v) {
+	if v.Origin != "" {
+		return nil
+	}
+	list, err := m.portalsOf(ctx, v.Room)
+	if len(list) == 0 || err != nil {
 		return err
 	}
 	if mappings.Encrypted(v.Stanza.Payload) {
 		return stanza.NewError(stanza.PolicyViolation,
-			"This room is bridged to "+p.b.title()+", where nobody could read an encrypted message. Switch encryption off for this room.")
+			"This room is bridged to "+titles(list)+", where nobody could read an encrypted message. Switch encryption off for this room.")
 	}
-	p.mu.Lock()
-	gone := p.state.Gone
-	p.mu.Unlock()
-	if gone {
+	if p := list[0]; p.link() == nil && p.gone() {
 		return stanza.NewError(stanza.NotAllowed, "This room is no longer bridged to "+p.b.title()+".")
 	}
 	return nil
 }
 
-// recordMessage adds the operation to the unit of the message itself: what is said is sent, or neither happened.
+// titles names the networks of portals.
+func titles(list []*portal) string {
+	var out []string
+	for _, p := range list {
+		if t := p.b.title(); !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// recordMessage adds the operations to the unit of the message itself, one for each portal: what is said is sent, or neither happened. What a bridge puts into the
+// room is passed on where it comes in (pass.go).
 func (m *Module) recordMessage(ctx context.Context, v *event.RoomMessage) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || p.mine(v) || !v.Live {
+	if v.Origin != "" || !v.Live {
+		return nil
+	}
+	list, err := m.portalsOf(ctx, v.Room)
+	if len(list) == 0 || err != nil {
 		return err
 	}
+	p := list[0] // what follows is the same for all of them
 	n := p.noteOf(v.Occupant)
 	in := mappings.ReadMessage(v.Stanza.Payload, mappings.ReadOptions{})
 	n.Receipt = in.Receipt
@@ -83,6 +91,7 @@ func (m *Module) recordMessage(ctx context.Context, v *event.RoomMessage) error 
 	case mappings.ActSay:
 		n.Op = opSay
 		n.Reply, _ = p.messageID(ctx, in.ReplyTo, "")
+		n.Root, n.Thread = p.threadRoot(ctx, in.Thread)
 	case mappings.ActCorrect:
 		n.Op = opCorrect
 		n.Target, _ = p.messageID(ctx, in.Target, v.Occupant.ID)
@@ -103,10 +112,13 @@ func (m *Module) recordMessage(ctx context.Context, v *event.RoomMessage) error 
 		if n.Op == opCorrect && n.Target != 0 {
 			target = n.Target // XEP-0308 §3: further corrections may name the correction
 		}
-		v.Unit.Add(storage.PutRow{Table: tableSent, Owner: p.key, Key: v.Occupant.ID + sep + v.Stanza.ID, Value: []byte(strconv.FormatInt(int64(target), 10))})
+		v.Unit.Add(storage.PutRow{Table: tableSent, Owner: p.archive(), Key: v.Occupant.ID + sep + v.Stanza.ID, Value: []byte(strconv.FormatInt(int64(target), 10))})
 	}
 	if n.Op == opCorrect && n.Target == 0 {
 		n.Op = opSay // what it corrects is unknown: it is said
+	}
+	if l := p.link(); l != nil {
+		return l.record(v, list, n, in.Content.Body.Plain())
 	}
 	return p.record(v.MessageRecord, n)
 }
@@ -116,7 +128,7 @@ func (p *portal) ownTarget(ctx context.Context, n note) error {
 	if n.Target == 0 {
 		return nil
 	}
-	kept, err := p.b.m.d.Store.Messages().Get(ctx, storage.Room, p.room.String(), n.Target)
+	kept, err := p.b.m.d.Store.Messages().Get(ctx, storage.Room, n.Room, n.Target)
 	if err != nil || kept.Peer == "" || kept.Peer == n.Bare {
 		return nil
 	}
@@ -136,7 +148,7 @@ func (p *portal) record(rec *event.MessageRecord, n note) error {
 
 // noteOf begins a note for an occupant.
 func (p *portal) noteOf(o event.Occupant) note {
-	return note{Bare: o.Real.Bare().String(), Full: o.Real.String(), Nick: o.Nick, ID: o.ID,
+	return note{Bare: o.Real.Bare().String(), Full: o.Real.String(), Nick: o.Nick, ID: o.ID, Room: o.Room.String(),
 		Role: mappings.RoleOf(mappings.Standing{Affiliation: o.Affiliation, Role: o.Role})}
 }
 
@@ -148,7 +160,11 @@ func (p *portal) messageID(ctx context.Context, id, occupant string) (storage.Me
 	if n, ok := p.decodeID(ctx, id); ok {
 		return n, true
 	}
-	b, err := p.b.m.d.Store.Table(tableSent).Get(ctx, p.key, occupant+sep+id)
+	t := p.b.m.d.Store.Table(tableSent)
+	b, err := t.Get(ctx, p.archive(), occupant+sep+id)
+	if errors.Is(err, storage.ErrNotFound) && p.link() == nil {
+		b, err = t.Get(ctx, p.key, occupant+sep+id) // as it was owned before there were links
+	}
 	if err != nil {
 		return 0, false
 	}
@@ -158,31 +174,31 @@ func (p *portal) messageID(ctx context.Context, id, occupant string) (storage.Me
 
 // afterMessage wakes the pump; what is of the moment goes at once.
 func (m *Module) afterMessage(ctx context.Context, v *event.RoomMessage) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || p.mine(v) {
-		return err
+	if v.Origin != "" {
+		return nil // who has put it in wakes the others
 	}
-	in := mappings.ReadMessage(v.Stanza.Payload, mappings.ReadOptions{})
-	switch in.Act {
-	case mappings.ActTyping:
-		p.typing(ctx, v.Occupant, in.Typing)
+	return m.each(ctx, v.Room, func(p *portal) error {
+		in := mappings.ReadMessage(v.Stanza.Payload, mappings.ReadOptions{})
+		switch in.Act {
+		case mappings.ActTyping:
+			p.typing(ctx, v.Occupant, in.Typing)
+		case mappings.ActDisplayed:
+			p.displayed(ctx, v.Occupant, in.Target)
+		default:
+			p.out.wake()
+			p.tellAway()
+		}
 		return nil
-	case mappings.ActDisplayed:
-		p.displayed(ctx, v.Occupant, in.Target)
-		return nil
-	}
-	p.out.wake()
-	p.tellAway()
-	return nil
+	})
 }
 
 // tellAway says once in the room that what is said there waits, because the plugin is away.
 func (p *portal) tellAway() {
 	b := p.b
 	b.mu.Lock()
-	away := b.inst == nil && !b.told[p.room]
+	away := b.inst == nil && !b.told[p.room()] && !p.gone()
 	if away {
-		b.told[p.room] = true
+		b.told[p.room()] = true
 	}
 	b.mu.Unlock()
 	if !away {
@@ -195,21 +211,22 @@ func (p *portal) tellAway() {
 
 // say is a message by the room itself, which is not kept.
 func (p *portal) say(ctx context.Context, text string) {
-	if p.room.IsZero() {
+	if p.room().IsZero() {
 		return
 	}
 	nodes := append(mappings.WriteMessage(sdk.Content{Body: plain(text)}, mappings.WriteOptions{}), noStore())
-	_, err := p.b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room, Payload: nodes, At: p.b.m.d.Clock.Now(), Live: true, Origin: p.b.spec.users()})
+	_, err := p.b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room(), Payload: nodes, At: p.b.m.d.Clock.Now(), Live: true, Origin: p.b.spec.users()})
 	if err != nil && ctx.Err() == nil {
-		p.b.log.Warn("the room could not be told", "room", p.room.String(), "error", err)
+		p.b.log.Warn("the room could not be told", "room", p.room().String(), "error", err)
 	}
 }
 
 func (m *Module) guardSubject(ctx context.Context, v *event.RoomMessage) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || p.mine(v) {
-		return err
+	list, err := m.portalsOf(ctx, v.Room)
+	if len(list) == 0 || err != nil || v.Origin != "" || list[0].link() != nil {
+		return err // in a linked room it is the room's, and each network gets it when and if it can
 	}
+	p := list[0]
 	caps := p.caps()
 	c, _ := v.Stanza.Child(nsClient, "subject")
 	switch {
@@ -224,13 +241,24 @@ func (m *Module) guardSubject(ctx context.Context, v *event.RoomMessage) error {
 }
 
 func (m *Module) recordSubject(ctx context.Context, v *event.RoomMessage) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || p.mine(v) {
+	list, err := m.portalsOf(ctx, v.Room)
+	if len(list) == 0 || err != nil || v.Origin != "" {
 		return err
 	}
-	n := p.noteOf(v.Occupant)
+	n := list[0].noteOf(v.Occupant)
 	n.Op = opTopic
-	return p.record(v.MessageRecord, n)
+	if l := list[0].link(); l != nil {
+		c, _ := v.Stanza.Child(nsClient, "subject")
+		if err := l.noteTopic(v.Unit, c.Text(), v.At); err != nil {
+			return err
+		}
+	}
+	for _, p := range list {
+		if err := p.record(v.MessageRecord, n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // queue puts an operation without a message of its own into the Outbox: the stanza is only its carrier.
@@ -241,37 +269,39 @@ func (p *portal) queue(u unit, n note, carrier *stanza.Stanza) error {
 
 // nickChanged tells networks that give people names of their own.
 func (m *Module) nickChanged(ctx context.Context, v *event.RoomJoin) error {
-	p, err := m.portalOf(ctx, v.Occupant.Room)
-	if p == nil || err != nil || v.Occupant.Puppet || v.Unit == nil {
-		return err
-	}
-	p.mu.Lock()
-	p.guests[v.Occupant.Real.Bare()] = v.Occupant.Nick
-	p.mu.Unlock()
-	if !p.b.can(sdk.AbilityProfile) {
+	if v.Occupant.Puppet || v.Unit == nil {
 		return nil
 	}
-	n := p.noteOf(v.Occupant)
-	n.Op = opProfile
-	if err := p.queue(v.Unit, n, v.Stanza); err != nil {
-		return err
-	}
-	v.Unit.After(direct{}, func(err error) {
-		if err == nil {
-			p.out.wake()
+	return m.each(ctx, v.Occupant.Room, func(p *portal) error {
+		p.mu.Lock()
+		p.guests[v.Occupant.Real.Bare()] = v.Occupant.Nick
+		p.mu.Unlock()
+		if !p.b.can(sdk.AbilityProfile) {
+			return nil
 		}
+		n := p.noteOf(v.Occupant)
+		n.Op = opProfile
+		if err := p.queue(v.Unit, n, v.Stanza); err != nil {
+			return err
+		}
+		v.Unit.After(direct{}, func(err error) {
+			if err == nil {
+				p.out.wake()
+			}
+		})
+		return nil
 	})
-	return nil
 }
 
 // moderation of puppets: kick, ban, roles.
 
 func (m *Module) guardAffiliation(ctx context.Context, v *event.RoomAffiliation) error {
-	p, q, err := m.moderated(ctx, v)
-	if p == nil || q == nil || err != nil {
+	list, q, err := m.moderated(ctx, v)
+	if len(list) == 0 || q == nil || err != nil {
 		return err
 	}
 	a, _ := actionOf(v)
+	p := list[0]
 	caps := p.caps()
 	level := map[sdk.ModerateAction]sdk.Level{sdk.ModerateKick: caps.Kick, sdk.ModerateBan: caps.Ban, sdk.ModerateUnban: caps.Ban, sdk.ModerateRole: caps.Roles}[a]
 	if !p.b.can(sdk.AbilityModerate) || level == sdk.LevelNone {
@@ -280,14 +310,28 @@ func (m *Module) guardAffiliation(ctx context.Context, v *event.RoomAffiliation)
 	return nil
 }
 
-// moderated returns the portal and puppet that a change is about; nil if it is about nobody of the network.
-func (m *Module) moderated(ctx context.Context, v *event.RoomAffiliation) (*portal, *puppet, error) {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || v.Target.Domain() != p.b.spec.users() || v.Actor.Real.IsZero() {
+// moderated returns the portals and the puppet that a change is about; none if it is about nobody of a network. Of several portals of her network in a linked
+// room it is about those in which she is.
+func (m *Module) moderated(ctx context.Context, v *event.RoomAffiliation) ([]*portal, *puppet, error) {
+	if v.Actor.Real.IsZero() {
+		return nil, nil, nil
+	}
+	list, err := m.portalsOf(ctx, v.Room)
+	if err != nil {
 		return nil, nil, err
 	}
-	q, err := p.b.puppets.byJID(ctx, v.Target)
-	return p, q, err
+	hers := slices.DeleteFunc(slices.Clone(list), func(p *portal) bool { return p.b.spec.users() != v.Target.Domain() })
+	if len(hers) == 0 {
+		return nil, nil, nil
+	}
+	q, err := hers[0].b.puppets.byJID(ctx, v.Target)
+	if err != nil || q == nil {
+		return hers, nil, err
+	}
+	if in := slices.DeleteFunc(slices.Clone(hers), func(p *portal) bool { return !p.isPresent(q.jid) }); len(in) > 0 {
+		hers = in
+	}
+	return hers, q, nil
 }
 
 // actionOf says what a change of affiliation or role is on the network.
@@ -304,40 +348,45 @@ func actionOf(v *event.RoomAffiliation) (sdk.ModerateAction, sdk.Role) {
 }
 
 func (m *Module) recordAffiliation(ctx context.Context, v *event.RoomAffiliation) error {
-	p, q, err := m.moderated(ctx, v)
-	if p == nil || q == nil || err != nil || v.Unit == nil {
+	list, q, err := m.moderated(ctx, v)
+	if q == nil || err != nil || v.Unit == nil {
 		return err
 	}
 	a, role := actionOf(v)
-	n := p.noteOf(v.Actor)
-	n.Op, n.User, n.Action, n.NewRole, n.Reason = opModerate, q.remote, int32(a), role, v.Reason
-	return p.queue(v.Unit, n, stanza.NewMessage(""))
+	for _, p := range list {
+		n := p.noteOf(v.Actor)
+		n.Op, n.User, n.Action, n.NewRole, n.Reason = opModerate, q.remote, int32(a), role, v.Reason
+		if err := p.queue(v.Unit, n, stanza.NewMessage("")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (m *Module) afterAffiliation(ctx context.Context, v *event.RoomAffiliation) error {
-	p, _, err := m.moderated(ctx, v)
-	if p != nil {
+	list, _, err := m.moderated(ctx, v)
+	for _, p := range list {
 		p.out.wake()
 	}
 	return err
 }
 
 func (m *Module) recordModeration(ctx context.Context, v *event.RoomModeration) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p == nil || err != nil || v.Unit == nil || v.Actor.Puppet {
-		return err
+	if v.Unit == nil || v.Actor.Puppet {
+		return nil
 	}
-	n := p.noteOf(v.Actor)
-	n.Op, n.Target, n.Action, n.Reason = opRetract, v.Target, 1, v.Reason
-	return p.queue(v.Unit, n, stanza.NewMessage(""))
+	return m.each(ctx, v.Room, func(p *portal) error {
+		n := p.noteOf(v.Actor)
+		n.Room, n.Op, n.Target, n.Action, n.Reason = v.Room.String(), opRetract, v.Target, 1, v.Reason
+		return p.queue(v.Unit, n, stanza.NewMessage(""))
+	})
 }
 
 func (m *Module) afterModeration(ctx context.Context, v *event.RoomModeration) error {
-	p, err := m.portalOf(ctx, v.Room)
-	if p != nil {
+	return m.each(ctx, v.Room, func(p *portal) error {
 		p.out.wake()
-	}
-	return err
+		return nil
+	})
 }
 
 // signalAge bounds how old something of the moment may be.

@@ -82,19 +82,19 @@ func (b *Bridge) remoteTyping(ctx context.Context, s *sdk.Typing) {
 		state = "paused"
 	}
 	nodes := []*xmlstream.Node{xmlstream.NewNode(ns.ChatStates, state), noStore()}
-	if p.room.IsZero() {
+	if p.room().IsZero() {
 		p.toPerson(ctx, q, nodes, "")
 		return
 	}
 	if p.isPresent(q.jid) {
-		_, _ = b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room, Author: q.jid, Payload: nodes, At: b.m.d.Clock.Now(), Live: true, Origin: b.spec.users()})
+		_, _ = b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room(), Author: q.jid, Payload: nodes, At: b.m.d.Clock.Now(), Live: true, Origin: b.spec.users()})
 	}
 }
 
 // remoteRead shows how far somebody has read (XEP-0333).
 func (b *Bridge) remoteRead(ctx context.Context, s *sdk.ReadState) {
 	p, q := b.seenHere(ctx, s.Portal, s.Who)
-	if p == nil || q == nil || p.room.IsZero() || !p.isPresent(q.jid) {
+	if p == nil || q == nil || p.room().IsZero() || !p.isPresent(q.jid) {
 		return
 	}
 	pairs, err := b.m.d.Store.Gateway().ByRemote(ctx, b.spec.Name, p.key, string(s.UpTo.ID))
@@ -103,7 +103,7 @@ func (b *Bridge) remoteRead(ctx context.Context, s *sdk.ReadState) {
 	}
 	id := p.wireID(ctx, pairs[len(pairs)-1].Stanza)
 	nodes := []*xmlstream.Node{xmlstream.NewNode(ns.Markers, "displayed", "id", id), noStore()}
-	_, _ = b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room, Author: q.jid, Payload: nodes, At: b.m.d.Clock.Now(), Live: true, Origin: b.spec.users()})
+	_, _ = b.m.rooms.Inject(ctx, event.InjectedMessage{Room: p.room(), Author: q.jid, Payload: nodes, At: b.m.d.Clock.Now(), Live: true, Origin: b.spec.users()})
 }
 
 func (b *Bridge) remotePresence(s *sdk.Presence) {
@@ -168,7 +168,7 @@ func (b *Bridge) showPresences(ctx context.Context) {
 	}
 	for p, l := range changes {
 		if err := p.set(ctx, l); err != nil && ctx.Err() == nil {
-			b.log.Debug("presence not shown", "room", p.room.String(), "error", err)
+			b.log.Debug("presence not shown", "room", p.room().String(), "error", err)
 		}
 	}
 }
@@ -176,6 +176,7 @@ func (b *Bridge) showPresences(ctx context.Context) {
 // senderOf is a sender for a signal.
 func (p *portal) senderOf(ctx context.Context, o event.Occupant) *sdk.Sender {
 	s := p.b.sender(ctx, o.Real.Bare(), o.ID, o.Nick, "")
+	p.address(&s)
 	return &s
 }
 
@@ -196,7 +197,7 @@ func (p *portal) displayed(ctx context.Context, o event.Occupant, target string)
 	if i == nil || !ok || p.caps().ReadReceipts.Out == sdk.LevelNone {
 		return
 	}
-	ref := p.ref(ctx, id)
+	ref := p.ref(ctx, p.archive(), id)
 	if ref.IsZero() {
 		return
 	}
@@ -206,12 +207,13 @@ func (p *portal) displayed(ctx context.Context, o event.Occupant, target string)
 
 // occupantPresence tells the network how available somebody here is.
 func (m *Module) occupantPresence(ctx context.Context, v *event.RoomPresence) error {
-	p, err := m.portalOf(ctx, v.Occupant.Room)
-	if p == nil || err != nil || v.Occupant.Puppet {
-		return err
+	if v.Occupant.Puppet {
+		return nil
 	}
-	p.showPerson(ctx, v.Occupant, v.Stanza)
-	return nil
+	return m.each(ctx, v.Occupant.Room, func(p *portal) error {
+		p.showPerson(ctx, v.Occupant, v.Stanza)
+		return nil
+	})
 }
 
 func (p *portal) showPerson(ctx context.Context, o event.Occupant, st *stanza.Stanza) {

@@ -86,6 +86,7 @@ func (m *Module) Status(ctx context.Context, name string) (Status, bool) {
 // PortalStatus is how a portal is doing.
 type PortalStatus struct {
 	Room    jid.JID
+	Linked  bool // with others
 	Remote  sdk.PortalKey
 	Name    string
 	Puppets int // shown in the room
@@ -113,7 +114,7 @@ func (m *Module) Portals(ctx context.Context, name string) []PortalStatus {
 
 func (p *portal) status(ctx context.Context) PortalStatus {
 	p.mu.Lock()
-	s := PortalStatus{Room: p.room, Remote: p.state.Remote, Name: p.state.Name, Puppets: len(p.present), People: len(p.people), Gone: p.state.Gone}
+	s := PortalStatus{Room: p.room(), Linked: p.link() != nil, Remote: p.state.Remote, Name: p.state.Name, Puppets: len(p.present), People: len(p.people), Gone: p.state.Gone}
 	p.mu.Unlock()
 	p.out.mu.Lock()
 	s.Sent, s.Refused, s.Error = p.out.sent, p.out.refused, p.out.lastErr

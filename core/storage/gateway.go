@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Portal is a remote room with its room here. Its JID is for ever.
+// Portal is a remote room with its room here. Several may have the same room: a link.
 type Portal struct {
 	Bridge string // the bridge's name
 	Key    string // receiver login (or "") and remote room id, joined by the gateway; also the owner of its Outbox list
@@ -36,9 +36,10 @@ type IDPair struct {
 
 // Gateway reads what the gateway keeps beside its tables.
 type Gateway interface {
-	// Portal returns a portal by key, PortalByRoom by its room; ErrNotFound if there is none.
+	// Portal returns a portal by key; ErrNotFound if there is none.
 	Portal(ctx context.Context, bridge, key string) (Portal, error)
-	PortalByRoom(ctx context.Context, room string) (Portal, error)
+	// PortalsByRoom returns the portals of a room, in the order of bridge and key; none is no error.
+	PortalsByRoom(ctx context.Context, room string) ([]Portal, error)
 	// Portals lists the portals of a bridge in the order of their keys.
 	Portals(ctx context.Context, bridge string, p Page) ([]Portal, error)
 	// Puppet returns a puppet by remote id, PuppetByJID by its JID; ErrNotFound if there is none.
@@ -50,7 +51,7 @@ type Gateway interface {
 	ByStanza(ctx context.Context, room string, id MessageID) ([]IDPair, error)
 }
 
-// PutPortal inserts or replaces a portal; the unit fails with journal.ErrConflict if the room belongs to another portal.
+// PutPortal inserts or replaces a portal.
 type PutPortal struct{ Portal Portal }
 
 // DeletePortal removes a portal with its id map and Outbox list.

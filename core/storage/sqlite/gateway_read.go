@@ -24,9 +24,9 @@ func (g gateway) Portal(ctx context.Context, bridge, key string) (storage.Portal
 	return get(ctx, g.s, "read portal", portalColumns+`WHERE bridge = ? AND key = ?`, portalOf, bridge, key)
 }
 
-// PortalByRoom implements storage.Gateway.
-func (g gateway) PortalByRoom(ctx context.Context, room string) (storage.Portal, error) {
-	return get(ctx, g.s, "read portal", portalColumns+`WHERE room = ?`, portalOf, room)
+// PortalsByRoom implements storage.Gateway.
+func (g gateway) PortalsByRoom(ctx context.Context, room string) ([]storage.Portal, error) {
+	return list(ctx, g.s, "list portals", portalColumns+`WHERE room = ? ORDER BY bridge, key`, portalOf, room)
 }
 
 // Portals implements storage.Gateway.

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"strings"
 
-	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
 
@@ -17,14 +16,7 @@ func cutPortalOwner(name string) (bridge, key string) {
 
 func putPortal(b *batch, op storage.PutPortal) error {
 	p := op.Portal
-	_, taken, err := b.c.one(`SELECT 1 FROM portal WHERE room = ?1 AND NOT (bridge = ?2 AND key = ?3)`, p.Room, p.Bridge, p.Key)
-	if err != nil {
-		return err
-	}
-	if taken {
-		return journal.ErrConflict
-	}
-	_, err = b.c.exec(`INSERT INTO portal(bridge, key, room, state) VALUES(?, ?, ?, ?)
+	_, err := b.c.exec(`INSERT INTO portal(bridge, key, room, state) VALUES(?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET room = excluded.room, state = excluded.state`, p.Bridge, p.Key, p.Room, nullable(p.State))
 	return err
 }

@@ -3,7 +3,6 @@ package storagetest
 import (
 	"testing"
 
-	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
 
@@ -11,22 +10,27 @@ func testGateway(_ *testing.T, s *suite) {
 	g := s.Gateway()
 	_, err := g.Portal(s.ctx, "demo", "p1")
 	s.is("no portal", err, storage.ErrNotFound)
-	_, err = g.PortalByRoom(s.ctx, "r1")
-	s.is("no portal by room", err, storage.ErrNotFound)
+	found[[]storage.Portal](s, "no portal by room")(g.PortalsByRoom(s.ctx, "r1"))(nil)
 	p1 := storage.Portal{Bridge: "demo", Key: "p1", Room: "r1", State: []byte{0}}
 	p2 := storage.Portal{Bridge: "demo", Key: "p2", Room: "r2"}
 	s.put(storage.PutPortal{Portal: p1}, storage.PutPortal{Portal: p2})
 	s.put(storage.PutPortal{Portal: storage.Portal{Bridge: "other", Key: "p1", Room: "r3"}})
 	found[storage.Portal](s, "portal")(g.Portal(s.ctx, "demo", "p1"))(p1)
-	found[storage.Portal](s, "by room")(g.PortalByRoom(s.ctx, "r2"))(p2)
+	found[[]storage.Portal](s, "by room")(g.PortalsByRoom(s.ctx, "r2"))([]storage.Portal{p2})
 	found[[]storage.Portal](s, "portals")(g.Portals(s.ctx, "demo", storage.Page{}))([]storage.Portal{p1, p2})
 	found[[]storage.Portal](s, "page")(g.Portals(s.ctx, "demo", storage.Page{After: "p1"}))([]storage.Portal{p2})
 	p1.State = []byte("new")
 	s.put(storage.PutPortal{Portal: p1})
 	found[storage.Portal](s, "replaced")(g.Portal(s.ctx, "demo", "p1"))(p1)
-	s.is("a room of two portals", s.try(storage.PutPortal{Portal: storage.Portal{Bridge: "demo", Key: "p3", Room: "r1"}}), journal.ErrConflict)
-	_, err = g.Portal(s.ctx, "demo", "p3")
-	s.is("refused portal", err, storage.ErrNotFound)
+	link := storage.Portal{Bridge: "zulu", Key: "p0", Room: "r1"}
+	s.put(storage.PutPortal{Portal: link})
+	found[[]storage.Portal](s, "a room of two portals")(g.PortalsByRoom(s.ctx, "r1"))([]storage.Portal{p1, link})
+	p2.Room = "r1"
+	s.put(storage.PutPortal{Portal: p2})
+	found[[]storage.Portal](s, "a portal that moved")(g.PortalsByRoom(s.ctx, "r1"))([]storage.Portal{p1, p2, link})
+	found[[]storage.Portal](s, "where it was")(g.PortalsByRoom(s.ctx, "r2"))(nil)
+	s.put(storage.DeletePortal{Bridge: "zulu", Key: "p0"})
+	found[[]storage.Portal](s, "a portal less")(g.PortalsByRoom(s.ctx, "r1"))([]storage.Portal{p1, p2})
 
 	_, err = g.Puppet(s.ctx, "demo", "u1")
 	s.is("no puppet", err, storage.ErrNotFound)

@@ -71,7 +71,7 @@ func testHostileStrings(_ *testing.T, s *suite) {
 		a, err := s.Rooms().AffiliationOf(s.ctx, h, h)
 		s.ok(err)
 		same(s, "affiliation", a.Nick, h)
-		found[storage.Portal](s, "portal")(s.Gateway().PortalByRoom(s.ctx, "r"+h))(storage.Portal{Bridge: "demo", Key: h, Room: "r" + h})
+		found[[]storage.Portal](s, "portal")(s.Gateway().PortalsByRoom(s.ctx, "r"+h))([]storage.Portal{{Bridge: "demo", Key: h, Room: "r" + h}})
 		found[storage.Puppet](s, "puppet")(s.Gateway().Puppet(s.ctx, "demo", h))(storage.Puppet{Bridge: "demo", Remote: h, JID: "j" + h})
 		pairs, err := s.Gateway().ByRemote(s.ctx, "demo", h, h)
 		s.ok(err)

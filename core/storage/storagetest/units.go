@@ -13,7 +13,6 @@ import (
 // testAtomic commits a unit that fails at its end, alone and among others: nothing of it may stay, everything of the others must.
 func testAtomic(t *testing.T, s *suite) {
 	s.put(storage.CreateAccount{Account: account("taken@example.org")})
-	s.put(storage.PutPortal{Portal: storage.Portal{Bridge: "demo", Key: "p", Room: "taken"}})
 	s.put(storage.PutRow{Table: "t", Owner: "x", Key: "taken", Value: []byte("1")})
 	s.put(append(message(storage.Archive, "x", 9000, ""), storage.CreateRoom{Room: storage.RoomRow{JID: "taken@rooms"}})...)
 	s.put(storage.Dedupe{Scope: "s", Key: [16]byte{1}, ID: 77, At: day}, storage.PutRow{Table: "t", Owner: "x", Key: "first", Value: []byte("1")})
@@ -26,7 +25,6 @@ func testAtomic(t *testing.T, s *suite) {
 		{"account exists", storage.CreateAccount{Account: account("taken@example.org")}, journal.ErrConflict},
 		{"no account to update", storage.UpdateAccount{Account: account("nobody@example.org")}, journal.ErrConflict},
 		{"room exists", storage.CreateRoom{Room: storage.RoomRow{JID: "taken@rooms"}}, journal.ErrConflict},
-		{"room has a portal", storage.PutPortal{Portal: storage.Portal{Bridge: "demo", Key: "q", Room: "taken"}}, journal.ErrConflict},
 		{"compare and put", storage.CompareAndPut{Table: "t", Owner: "x", Key: "taken", Old: []byte("2"), New: []byte("3")}, journal.ErrConflict},
 		{"duplicate", storage.Dedupe{Scope: "s", Key: [16]byte{1}, At: day}, nil},
 		{"id with another body", storage.PutMessage{ID: idAt(9000), Body: []byte("another")}, nil},
