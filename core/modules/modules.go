@@ -9,6 +9,7 @@ package modules
 
 import (
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules/adhoc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/archive"
 	"github.com/viaduct-xmpp/viaduct/core/modules/bookmarks"
 	"github.com/viaduct-xmpp/viaduct/core/modules/caps"
@@ -35,18 +36,20 @@ import (
 type Options struct {
 	// NoArchive leaves out the archives of accounts.
 	NoArchive bool
-	Archive   archive.Options
-	MAM       mam.Options
-	Caps      caps.Options
-	Disco     disco.Options
-	MUC       muc.Options
-	Offline   offline.Options
-	Private   private.Options
-	PubSub    pubsub.Config
-	Push      push.Options
-	Register  register.Options
-	Rejoin    rejoin.Options
-	Roster    roster.Options
+	// AdHoc offers nothing without a source.
+	AdHoc    adhoc.Options
+	Archive  archive.Options
+	MAM      mam.Options
+	Caps     caps.Options
+	Disco    disco.Options
+	MUC      muc.Options
+	Offline  offline.Options
+	Private  private.Options
+	PubSub   pubsub.Config
+	Push     push.Options
+	Register register.Options
+	Rejoin   rejoin.Options
+	Roster   roster.Options
 	// ExtDisco offers nothing without services, Upload nothing without a store.
 	ExtDisco extdisco.Options
 	Upload   upload.Options
@@ -75,6 +78,9 @@ func List(o Options) []module.Module {
 		extdisco.New(o.ExtDisco),
 		upload.New(o.Upload),
 		push.New(o.Push),
+	}
+	if o.AdHoc.Source != nil {
+		list = append(list, adhoc.New(o.AdHoc))
 	}
 	return append(list, archives(o)...)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/viaduct-xmpp/viaduct/configs"
 	"github.com/viaduct-xmpp/viaduct/core/modules"
+	"github.com/viaduct-xmpp/viaduct/core/modules/adhoc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
@@ -79,7 +80,7 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 		rooms.PerAccount, rooms.JoinsPerMinute, rooms.Shows.Size, rooms.Renames.Size = -1, -1, -1, -1
 	}
 	mo := modules.Options{Archive: c.Archive.Options(), MAM: mam.Options{NoSearch: !c.Archive.Search}, Register: reg, Offline: kept, MUC: rooms, PubSub: c.PubSub,
-		Push: c.Push.Options(), Rejoin: c.Rejoin.Options()}
+		Push: c.Push.Options(), Rejoin: c.Rejoin.Options(), AdHoc: adhoc.Options{Source: adminCommands{a}}}
 	if err := a.fileOptions(c, &mo); err != nil {
 		return err
 	}
