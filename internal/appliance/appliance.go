@@ -15,6 +15,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/server"
@@ -44,7 +45,8 @@ type Appliance struct {
 	certs   *tlscert.Store
 	core    *server.Server
 	muc     *muc.Module
-	mam     *mam.Module // nil: nothing is archived
+	pubsub  *pubsub.Module
+	mam     *mam.Module  // nil: nothing is archived
 	push    *push.Module // nil: nobody is woken
 	sign    *register.Module
 	http    *httpd.Server

@@ -37,6 +37,7 @@ func (a *Appliance) commands() error {
 	cmds := append(u.Commands(), r.Commands()...)
 	cmds = append(cmds, kept.Commands()...)
 	cmds = append(cmds, a.uploads().Commands()...)
+	cmds = append(cmds, (&admin.Nodes{Keeper: a.pubsub}).Commands()...)
 	cmds = append(cmds, a.pushes().Commands()...)
 	cmds = append(cmds, ops.Commands()...)
 	cmds = append(cmds, checkCommand(a.options, a.bridges.trouble))

@@ -18,6 +18,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/mam"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc"
 	"github.com/viaduct-xmpp/viaduct/core/modules/offline"
+	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
@@ -89,6 +90,8 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 		switch m := m.(type) {
 		case *muc.Module:
 			a.muc = m
+		case *pubsub.Module:
+			a.pubsub = m
 		case *mam.Module:
 			a.mam = m
 		case *upload.Module:

@@ -14,6 +14,7 @@ func Table() []*admin.Command {
 	list = append(list, (&admin.Rooms{}).Commands()...)
 	list = append(list, (&admin.Archives{}).Commands()...)
 	list = append(list, (&admin.Uploads{}).Commands()...)
+	list = append(list, (&admin.Nodes{}).Commands()...)
 	list = append(list, (&admin.Pushes{}).Commands()...)
 	list = append(list, (&admin.Operations{}).Commands()...)
 	list = append(list, checkCommand(nil, nil))
@@ -22,7 +23,7 @@ func Table() []*admin.Command {
 
 // GroupDoc is the line about a group of commands.
 func GroupDoc(name string) string {
-	return map[string]string{"user": "accounts", "room": "group chats", "archive": "what is kept of accounts and rooms", "upload": "files that people share", "push": "devices that are woken for messages", "bridge": "connections to other networks"}[name]
+	return map[string]string{"user": "accounts", "room": "group chats", "archive": "what is kept of accounts and rooms", "upload": "files that people share", "node": "nodes of publish-subscribe", "push": "devices that are woken for messages", "bridge": "connections to other networks"}[name]
 }
 
 // RunStopped runs a command while no server runs on the data directory.

@@ -155,7 +155,7 @@ func (o *op) deleteNode() (*xmlstream.Node, error) {
 	if err := o.own(); err != nil {
 		return nil, err
 	}
-	ev := xmlstream.NewNode(ns.PubSubEvent, "delete", "node", o.name)
+	ev := o.deletion()
 	if r := o.verb.Child(ns.PubSubOwner, "redirect"); r != nil { // §8.4.2
 		uri := r.Attr("uri")
 		if uri == "" || len(uri) > maxName {
@@ -189,15 +189,24 @@ func (o *op) purge() (*xmlstream.Node, error) {
 	if !o.rec.Config.Persist || o.rec.Config.Kind == node.Collection { // §8.5.3.3
 		return nil, node.Unsupported("persistent-items", "This node keeps no items.")
 	}
+	return nil, o.purgeItems()
+}
+
+func (o *op) purgeItems() error {
 	if err := o.empty(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := o.save(); err != nil {
-		return nil, err
+		return err
 	}
 	if o.rec.Config.NotifyRetract {
 		o.notify(node.ForItems, xmlstream.NewNode(ns.PubSubEvent, "purge", "node", o.name))
 	}
 	o.changed(nil, nil)
-	return nil, nil
+	return nil
+}
+
+// deletion is what the subscribers of a deleted node are told (§8.4.2).
+func (o *op) deletion() *xmlstream.Node {
+	return xmlstream.NewNode(ns.PubSubEvent, "delete", "node", o.name)
 }

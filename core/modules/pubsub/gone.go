@@ -9,9 +9,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub/node"
-	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
-	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
 // Nodes on which a deleted account was something are listed in table "pubsub_gone", owner goneOwner, until their records say so too. Its rows in
@@ -170,7 +168,7 @@ func (o *op) bereaved(row storage.Row) error {
 			return err
 		}
 		if len(owners) == 0 {
-			return o.removeAndTell(xmlstream.NewNode(ns.PubSubEvent, "delete", "node", o.name))
+			return o.removeAndTell(o.deletion())
 		}
 	}
 	o.rec.Subs = max(0, o.rec.Subs-l.subs)

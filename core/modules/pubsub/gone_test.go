@@ -157,6 +157,8 @@ func TestBounces(t *testing.T) {
 	for _, n := range []string{"1", "2"} {
 		until(t, "subscriptions", func() string {
 			return ok(t, alice.Request("get", host, "<pubsub xmlns='"+ns.PubSubOwner+"'><subscriptions node='"+n+"'/></pubsub>")).String()
-		}, func(s string) bool { return strings.Contains(s, "away@far.example") && !strings.Contains(s, "gone@far.example") })
+		}, func(s string) bool {
+			return strings.Contains(s, "away@far.example") && !strings.Contains(s, "gone@far.example")
+		})
 	}
 }
