@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
@@ -61,7 +62,7 @@ func (m *Module) Export(ctx context.Context, owner jid.JID, w io.Writer, progres
 // exported is the archive as the operator sees it.
 func (m *Module) exported(ctx context.Context, owner jid.JID) (*source, error) {
 	if m.d.Hosts.IsAccountDomain(owner.Domain()) {
-		return &source{kind: storage.Archive, owner: owner, ids: m.ids, real: true}, nil
+		return &source{kind: storage.Archive, owner: owner, ids: m.ids}, nil
 	}
 	row, err := m.d.Store.Rooms().Get(ctx, owner.String())
 	if errors.Is(err, storage.ErrNotFound) {
@@ -74,5 +75,5 @@ func (m *Module) exported(ctx context.Context, owner jid.JID) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mam: export: %w", err)
 	}
-	return &source{kind: storage.Room, owner: owner, ids: ids, real: true}, nil
+	return &source{kind: storage.Room, owner: owner, ids: ids, shown: event.AllAuthors}, nil
 }

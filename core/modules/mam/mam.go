@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
@@ -31,8 +32,8 @@ type IDs interface {
 
 // rooms is what the module needs of group chat.
 type rooms interface {
-	// ArchiveAccess tells whether asker may read what a room keeps, and whether she is shown real addresses. ids are the room's.
-	ArchiveAccess(ctx context.Context, room, asker jid.JID) (real bool, ids *stanzaid.Codec, err error)
+	// ArchiveAccess tells whether asker may read what a room keeps, and of which messages she is shown real addresses. ids are the room's.
+	ArchiveAccess(ctx context.Context, room, asker jid.JID) (shown event.AuthorsShown, ids *stanzaid.Codec, err error)
 }
 
 // Module implements module.Module.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/payload/rsm"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
@@ -35,21 +36,22 @@ type answer struct {
 	// stop is the last id that was looked at if the scan was cut off: where the next page begins.
 	stop  storage.MessageID
 	count int // -1: not known
+	index int // of the first hit among all that match; -1: not known
 }
 
 // answer reads the page of a question.
 func (m *Module) answer(ctx context.Context, src *source, q *question) (*answer, error) {
-	a := &answer{count: -1}
+	a := &answer{count: -1, index: -1}
 	b := q.bounds()
 	if q.nothing || b.Before != 0 && b.After+1 >= b.Before {
 		return a, m.count(ctx, src, q, a)
 	}
 	var err error
 	switch {
-	case b.Limit == 0: // XEP-0059 §2.7: only the count
-		a.more = true
 	case q.ids != nil:
 		err = m.byIDs(ctx, src, q, b, a)
+	case b.Limit == 0: // XEP-0059 §2.7: only the count
+		a.more = true
 	default:
 		err = m.scan(ctx, src, q, b, a)
 	}
@@ -57,7 +59,10 @@ func (m *Module) answer(ctx context.Context, src *source, q *question) (*answer,
 		return nil, err
 	}
 	a.fit(q.page.Backward)
-	return a, m.count(ctx, src, q, a)
+	if err := m.count(ctx, src, q, a); err != nil {
+		return nil, err
+	}
+	return a, m.place(ctx, src, q, a)
 }
 
 // list reads the next messages of a range, by words if there are any.
@@ -71,7 +76,7 @@ func (m *Module) list(ctx context.Context, src *source, q *question, b storage.R
 // scan reads until the page is full, the range is at its end, or enough was looked at.
 func (m *Module) scan(ctx context.Context, src *source, q *question, b storage.Range, a *answer) error {
 	want := b.Limit
-	if !q.with.IsZero() {
+	if q.picks() {
 		b.Limit = maxPage // what does not fit is left out
 	}
 	for looked := 0; ; {
@@ -90,7 +95,7 @@ func (m *Module) scan(ctx context.Context, src *source, q *question, b storage.R
 			a.more = full
 			break
 		}
-		if len(a.hits) == want && q.with.IsZero() {
+		if len(a.hits) == want && !q.picks() {
 			a.more = true
 			break
 		}
@@ -129,10 +134,12 @@ func (a *answer) take(q *question, list []storage.Stored, want int) (full bool, 
 	return false, nil
 }
 
-// byIDs reads the messages that were asked for by their ids.
+// byIDs reads the messages that were asked for by their ids; they are few, so those outside the page are counted, too.
 func (m *Module) byIDs(ctx context.Context, src *source, q *question, b storage.Range, a *answer) error {
+	var page []hit
+	a.count, a.index = 0, 0
 	for _, id := range q.ids {
-		if id <= b.After || b.Before != 0 && id >= b.Before {
+		if !within(id, q.match) {
 			continue
 		}
 		s, err := m.d.Store.Messages().Get(ctx, src.kind, src.owner.String(), id)
@@ -149,24 +156,38 @@ func (m *Module) byIDs(ctx context.Context, src *source, q *question, b storage.
 		if err != nil {
 			return err
 		}
-		if ok {
-			a.hits = append(a.hits, h)
+		if !ok {
+			continue
+		}
+		a.count++
+		switch {
+		case within(id, b):
+			page = append(page, h)
+		case len(page) == 0:
+			a.index++
 		}
 	}
-	a.count = len(a.hits)
-	if len(a.hits) > b.Limit {
-		a.more = true
-		if b.Backward {
-			a.hits = a.hits[len(a.hits)-b.Limit:]
-		} else {
-			a.hits = a.hits[:b.Limit]
-		}
+	out := max(len(page)-b.Limit, 0)
+	a.more = out > 0
+	if b.Backward {
+		a.index += out
+		page = page[out:]
+	} else {
+		page = page[:len(page)-out]
 	}
+	a.hits = page
 	return nil
+}
+
+func within(id storage.MessageID, r storage.Range) bool {
+	return id > r.After && (r.Before == 0 || id < r.Before)
 }
 
 // fits reads a stored message and looks whether its addresses match (§3.1.1).
 func (q *question) fits(s storage.Stored) (hit, bool, error) {
+	if q.known != "" && (s.Peer != q.known || !event.KnownAuthor(s.Note)) {
+		return hit{}, false, nil
+	}
 	st, err := stanza.Unmarshal(s.Body)
 	if err != nil {
 		return hit{}, false, fmt.Errorf("mam: read message: %w", err)
@@ -228,10 +249,32 @@ func (m *Module) count(ctx context.Context, src *source, q *question, a *answer)
 	return nil
 }
 
+// place finds the position of the page, if it takes no more than counting did (XEP-0059 §2.6 leaves it out where it would).
+func (m *Module) place(ctx context.Context, src *source, q *question, a *answer) error {
+	switch {
+	case len(a.hits) == 0 || q.ids != nil:
+	case !q.page.Backward && q.after == 0:
+		a.index = 0
+	case a.count < 0:
+	case q.page.Backward && q.before == 0:
+		a.index = a.count - len(a.hits)
+	case q.plain() && q.match.Peer == "":
+		r := q.match
+		r.Before = a.hits[0].ID
+		n, err := m.d.Store.Messages().CountRange(ctx, src.kind, src.owner.String(), r)
+		if err != nil {
+			return fmt.Errorf("mam: count: %w", err)
+		}
+		a.index = n
+	}
+	return nil
+}
+
 // result describes the page (XEP-0059 §2.2). The first is the oldest, also of a flipped page.
 func (a *answer) result(src *source, q *question) rsm.Result {
-	r := rsm.Result{Index: -1, Count: a.count}
+	r := rsm.Result{Index: a.index, Count: a.count}
 	if len(a.hits) == 0 {
+		r.Index = -1
 		if a.stop != 0 { // what was looked at without finding anything: the next page goes on behind it
 			r.First = src.encode(a.stop)
 			r.Last = r.First
@@ -243,12 +286,6 @@ func (a *answer) result(src *source, q *question) rsm.Result {
 		r.First = src.encode(a.stop)
 	} else if a.stop != 0 {
 		r.Last = src.encode(a.stop)
-	}
-	switch {
-	case q.page.Backward && q.before == 0 && a.count >= len(a.hits):
-		r.Index = a.count - len(a.hits)
-	case !q.page.Backward && q.after == 0:
-		r.Index = 0
 	}
 	return r
 }

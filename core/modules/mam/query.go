@@ -78,7 +78,7 @@ func (h *hit) node(src *source, queryID string) *xmlstream.Node {
 	st := h.st
 	if src.isRoom() {
 		st = st.With(st.From, jid.JID{}) // §5.1.3: without "to"
-		if src.real {
+		if src.shows(h.Stored) {
 			st = st.WithPayload(st.Payload.With(h.author()...))
 		}
 	}

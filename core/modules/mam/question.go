@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/delay"
@@ -19,9 +20,12 @@ import (
 
 // question is a query, read.
 type question struct {
-	id    string              // queryid
-	match storage.Range       // what the form asks for; Limit and Backward are the page's
-	with  jid.JID             // has a resource, or is an occupant: compared in the stanza
+	id    string        // queryid
+	match storage.Range // what the form asks for; Limit and Backward are the page's
+	with  jid.JID       // has a resource, or is an occupant: compared in the stanza
+	// known is an author of whom only those messages are shown in which everybody was shown her address. It is compared message by message, so
+	// that nothing else, such as where a page ends, tells of others.
+	known string
 	ids   []storage.MessageID // only these, ascending; nil: no such bound
 	words string
 	flip  bool
@@ -111,11 +115,15 @@ func (r *reader) withField(f form.Field) error {
 			r.q.with = j // somebody under this nick
 		}
 		return nil
-	case r.src.isRoom() && !r.src.real:
+	case r.src.isRoom() && r.src.shown == event.NoAuthors:
 		// Who may not know who said something may not ask it either.
 		return stanza.NewError(stanza.Forbidden, "in this room it is not shown who is behind a nick")
 	}
-	r.q.match.Peer = j.Bare().String()
+	if r.src.isRoom() && r.src.shown == event.AuthorsKnown {
+		r.q.known = j.Bare().String()
+	} else {
+		r.q.match.Peer = j.Bare().String()
+	}
 	if j.IsFull() {
 		r.q.with = j
 	}
@@ -248,7 +256,10 @@ func (q *question) bounds() storage.Range {
 }
 
 // plain tells whether the range alone says what matches.
-func (q *question) plain() bool { return q.with.IsZero() && q.ids == nil && q.words == "" }
+func (q *question) plain() bool { return !q.picks() && q.ids == nil && q.words == "" }
+
+// picks tells whether single messages of the range are left out.
+func (q *question) picks() bool { return !q.with.IsZero() || q.known != "" }
 
 func badRequest(text string, cause error) error {
 	var se *stanza.Error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
@@ -16,7 +17,7 @@ type source struct {
 	kind  storage.RefKind
 	owner jid.JID // bare
 	ids   IDs
-	real  bool // shows who is behind a nick
+	shown event.AuthorsShown // of a room: who is behind a nick
 }
 
 func (s *source) isRoom() bool { return s.kind == storage.Room }
@@ -25,12 +26,17 @@ func (s *source) encode(id storage.MessageID) string {
 	return s.ids.Encode(s.owner.String(), int64(id))
 }
 
+// shows tells whether the reader may know who said a message.
+func (s *source) shows(e storage.Stored) bool {
+	return s.shown == event.AllAuthors || s.shown == event.AuthorsKnown && event.KnownAuthor(e.Note)
+}
+
 // sourceOf finds the archive that a request is for, or refuses it.
 type sourceOf func(ctx context.Context, req *module.Request) (*source, error)
 
 // account is the archive of the account that asks.
 func (m *Module) account(_ context.Context, req *module.Request) (*source, error) {
-	return &source{kind: storage.Archive, owner: req.Target().Bare(), ids: m.ids, real: true}, nil
+	return &source{kind: storage.Archive, owner: req.Target().Bare(), ids: m.ids}, nil
 }
 
 // room is the archive of a room (XEP-0313 §5.1.3).
@@ -39,11 +45,11 @@ func (m *Module) room(ctx context.Context, req *module.Request) (*source, error)
 		return nil, module.Unsupported() // the service itself has none
 	}
 	s := &source{kind: storage.Room, owner: req.IQ.To.Bare()}
-	real, ids, err := m.rooms.ArchiveAccess(ctx, s.owner, req.IQ.From)
+	shown, ids, err := m.rooms.ArchiveAccess(ctx, s.owner, req.IQ.From)
 	if err != nil {
 		return nil, err
 	}
-	s.real, s.ids = real, ids
+	s.shown, s.ids = shown, ids
 	return s, nil
 }
 

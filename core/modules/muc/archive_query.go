@@ -11,58 +11,65 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 )
 
-// ArchiveAccess tells whether somebody may read the archive of a room now, and whether she is shown who is behind a nick; ids are the
-// room's. It is asked by core/modules/mam, which answers the question.
-func (m *Module) ArchiveAccess(ctx context.Context, at, asker jid.JID) (real bool, ids *stanzaid.Codec, err error) {
+// ArchiveAccess tells whether somebody may read the archive of a room now, and of which messages she is shown who is behind the nick; ids are
+// the room's. It is asked by core/modules/mam, which answers the question.
+func (m *Module) ArchiveAccess(ctx context.Context, at, asker jid.JID) (shown event.AuthorsShown, ids *stanzaid.Codec, err error) {
 	h := m.hosts[at.Domain()]
 	if h == nil || !at.IsBare() || !at.HasLocal() {
-		return false, nil, notHere()
+		return event.NoAuthors, nil, notHere()
 	}
 	type access struct {
-		real bool
-		ids  *stanzaid.Codec
+		shown event.AuthorsShown
+		ids   *stanzaid.Codec
 	}
 	found := make(chan access, 1)
 	err = m.query(ctx, h, asker, at, func(a *actor) error {
-		real, err := a.mayRead(asker)
+		shown, err := a.mayRead(asker)
 		if err == nil {
-			found <- access{real, a.ids}
+			found <- access{shown, a.ids}
 		}
 		return err
 	})
 	if err != nil {
-		return false, nil, err
+		return event.NoAuthors, nil, err
 	}
 	got := <-found
-	return got.real, got.ids, nil
+	return got.shown, got.ids, nil
 }
 
 // mayRead: whoever may enter now may read (XEP-0313 §5.1.3) if the room says that it is logged, admins and owners in any case. Who is shown real
-// addresses in the room finds them in its archive.
-func (a *actor) mayRead(asker jid.JID) (real bool, err error) {
+// addresses in the room finds them in its archive: moderators all, others those that everybody was shown when the message was said.
+func (a *actor) mayRead(asker jid.JID) (shown event.AuthorsShown, err error) {
 	c, af, here := a.room.Config, a.room.Affiliation(asker), a.room.ByBare(asker.Bare())
 	switch {
 	case af == room.Outcast:
-		return false, stanza.NewError(stanza.Forbidden, "you are banned from this room")
+		return shown, stanza.NewError(stanza.Forbidden, "you are banned from this room")
 	case c.Locked && af != room.Owner:
-		return false, stanza.NewError(stanza.ItemNotFound, "there is no such room")
+		return shown, stanza.NewError(stanza.ItemNotFound, "there is no such room")
 	case !c.Logging && af < room.Admin: // XEP-0045 §10.2.1: status 171 has promised it
-		return false, stanza.NewError(stanza.Forbidden, "what is said in this room is shown to nobody afterwards")
+		return shown, stanza.NewError(stanza.Forbidden, "what is said in this room is shown to nobody afterwards")
 	case c.MembersOnly && af < room.Member:
-		return false, stanza.NewError(stanza.Forbidden, "only members may read what is kept of this room")
+		return shown, stanza.NewError(stanza.Forbidden, "only members may read what is kept of this room")
 	case c.Password != "" && af != room.Owner && len(here) == 0:
-		return false, stanza.NewError(stanza.Forbidden, "enter the room to read what is kept of it: it has a password")
+		return shown, stanza.NewError(stanza.Forbidden, "enter the room to read what is kept of it: it has a password")
 	}
-	real = c.NonAnonymous || af >= room.Admin // who would be a moderator
+	if af >= room.Admin { // who would be a moderator
+		return event.AllAuthors, nil
+	}
 	for _, o := range here {
-		real = real || a.room.SeesJIDs(o)
+		if o.Role == room.Moderator {
+			return event.AllAuthors, nil
+		}
 	}
-	return real, nil
+	if c.NonAnonymous {
+		return event.AuthorsKnown, nil
+	}
+	return event.NoAuthors, nil
 }
 
 // archive keeps a message in the room's archive. The real sender stands beside it: for filters, and for those who may know her.
 func (a *actor) archive(m *event.RoomMessage, peer string) {
 	if !a.m.o.NoArchive {
-		m.Ref(storage.Room, a.jid.String(), peer, m.Occupant.ArchiveNote())
+		m.Ref(storage.Room, a.jid.String(), peer, m.Occupant.ArchiveNote(a.room.Config.NonAnonymous))
 	}
 }

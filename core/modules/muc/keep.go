@@ -39,27 +39,35 @@ func (m *Module) saving(ctx context.Context, v *event.SessionState) error {
 	var list []keptRoom
 	u := journal.NewUnit(journal.Lane{})
 	for _, at := range m.joined.of(full) {
-		var k keptRoom
+		// When ctx ends first the room comes to it later: what it finds then belongs to nobody, so it is handed over and not shared.
+		type kept struct {
+			keptRoom
+			temporary bool
+		}
+		found := make(chan kept, 1)
 		err := m.call(ctx, at, exclusive, func(a *actor, _ *inbound, done func(error)) {
 			defer done(nil)
 			if a.room == nil {
 				return
 			}
 			if o := a.room.BySession(full); o != nil {
-				k = keptRoom{Room: at.String(), Nick: o.Nick, Role: o.Role, Show: o.Presence.String()}
+				k := kept{keptRoom{Room: at.String(), Nick: o.Nick, Role: o.Role, Show: o.Presence.String()}, temporary(a.room.Config)}
 				if v, ok := a.extra.lists.watch[full]; ok {
 					k.Lists = v + 1
 				}
-				if temporary(a.room.Config) {
-					u.Add(storage.PutRow{Table: tableKept, Owner: at.Domain(), Key: at.String(), Value: []byte{1}})
-				}
+				found <- k
 			}
 		})
 		if err != nil {
 			return fmt.Errorf("muc: keep session: %w", err)
 		}
-		if k.Room != "" {
-			list = append(list, k)
+		select {
+		case k := <-found:
+			list = append(list, k.keptRoom)
+			if k.temporary {
+				u.Add(storage.PutRow{Table: tableKept, Owner: at.Domain(), Key: at.String(), Value: []byte{1}})
+			}
+		default: // she is not there any more
 		}
 	}
 	if len(list) == 0 {
