@@ -23,6 +23,7 @@ func (w *world) ensure(spec event.RoomSpec) error {
 type other struct {
 	rooms interface {
 		EnsureRoom(ctx context.Context, spec event.RoomSpec) error
+		Facts(ctx context.Context, room jid.JID) (event.RoomFacts, error)
 	}
 }
 
@@ -107,4 +108,9 @@ func TestPersona(t *testing.T) {
 	m2.Content.Body = richtext.FromPlain("failed")
 	w.deliver(m2)
 	alice.hears("Other", "failed")
+}
+
+// specOf gives somebody an affiliation in a room.
+func specOf(room jid.JID, who, affiliation string) event.RoomSpec {
+	return event.RoomSpec{Room: room, Affiliations: map[string]string{who: affiliation}}
 }

@@ -76,7 +76,7 @@ func titles(list []*portal) string {
 // recordMessage adds the operations to the unit of the message itself, one for each portal: what is said is sent, or neither happened. What a bridge puts into the
 // room is passed on where it comes in (pass.go).
 func (m *Module) recordMessage(ctx context.Context, v *event.RoomMessage) error {
-	if v.Origin != "" || !v.Live {
+	if v.Origin != "" || !v.Live || v.Stanza.From.IsBare() { // the room's own words are what a moderator does: see recordModeration
 		return nil
 	}
 	list, err := m.portalsOf(ctx, v.Room)
