@@ -28,6 +28,8 @@ type Remote struct {
 	j    *journal.Committer
 	in   []*stanza.Stanza
 	wake chan struct{}
+	out  []*stanza.Stanza // what is to be said, in order
+	busy bool             // somebody is saying it
 }
 
 var _ router.Remote = (*Remote)(nil)
@@ -55,13 +57,12 @@ func (r *Remote) Deliver(_ context.Context, u *journal.Unit, st *stanza.Stanza) 
 	if !slices.Contains(r.domains, st.To.Domain()) {
 		return false
 	}
-	rt, j := r.server()
+	_, j := r.server()
 	if r.Answer != nil {
 		if answers := r.Answer(st); answers != nil {
 			j.Submit(u)
-			for _, a := range answers {
-				r.inject(rt, a)
-			}
+			r.Queue(answers...)
+			r.Flush()
 			return true
 		}
 	}
@@ -74,11 +75,33 @@ func (r *Remote) Deliver(_ context.Context, u *journal.Unit, st *stanza.Stanza) 
 	return true
 }
 
-func (r *Remote) inject(rt *router.Router, st *stanza.Stanza) {
-	rt.Send(event.WithOrigin(context.Background(), st.From.Domain()), st)
+// Queue appends to what is to be said: a test that keeps the order of what happens in its own state queues under its own lock and flushes without.
+func (r *Remote) Queue(sts ...*stanza.Stanza) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out = append(r.out, sts...)
 }
 
-// Send has a stanza come from one of the domains. It returns when it is decided where it goes.
+// Flush says what is queued, in order as on one stream: if somebody else is at it, that one goes on.
+func (r *Remote) Flush() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy {
+		return
+	}
+	r.busy = true
+	for len(r.out) > 0 {
+		st := r.out[0]
+		r.out = r.out[1:]
+		rt := r.r
+		r.mu.Unlock()
+		rt.Send(event.WithOrigin(context.Background(), st.From.Domain()), st)
+		r.mu.Lock()
+	}
+	r.busy = false
+}
+
+// Send has a stanza come from one of the domains. It returns when it is decided where it goes, unless somebody else is at Flush.
 func (r *Remote) Send(t testing.TB, xml string) {
 	t.Helper()
 	if err := r.send(xml); err != nil {
@@ -98,8 +121,8 @@ func (r *Remote) send(xml string) error {
 	if !slices.Contains(r.domains, st.From.Domain()) {
 		return fmt.Errorf("a remote domain does not speak for %s", st.From)
 	}
-	rt, _ := r.server()
-	r.inject(rt, st)
+	r.Queue(st)
+	r.Flush()
 	return nil
 }
 

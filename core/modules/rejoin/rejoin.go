@@ -109,6 +109,9 @@ func (m *Module) watches(domain string) bool {
 // Stats are counters since the start.
 type Stats struct {
 	Seats  int64  // watched now
+	Known  int64  // occupants remembered in them
+	Held   int64  // bytes that wait
+	Asking int64  // pings under way
 	Pings  uint64 // sent
 	Lost   uint64 // found
 	Healed uint64 // entered again
@@ -120,7 +123,7 @@ type stats struct{ pings, lost, healed, gaveUp, filled atomic.Uint64 }
 
 // Stats returns the counters.
 func (m *Module) Stats() Stats {
-	return Stats{Seats: m.seats.Load(), Pings: m.stats.pings.Load(), Lost: m.stats.lost.Load(), Healed: m.stats.healed.Load(),
+	return Stats{Seats: m.seats.Load(), Known: m.known.Load(), Held: m.held.Load(), Asking: m.asking.Load(), Pings: m.stats.pings.Load(), Lost: m.stats.lost.Load(), Healed: m.stats.healed.Load(),
 		GaveUp: m.stats.gaveUp.Load(), Filled: m.stats.filled.Load()}
 }
 
