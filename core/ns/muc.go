@@ -22,7 +22,7 @@ const (
 	OccupantID            = "urn:xmpp:occupant-id:0"                                // XEP-0421
 	Hats                  = "urn:xmpp:hats:0"                                       // XEP-0317
 	HatsOld               = "xmpp:prosody.im/protocol/hats:1"                       // XEP-0317 as Prosody had it before
-	MUCAffiliations       = "urn:xmpp:muc:affiliations:0"                           // XEP-0463
+	MUCAffiliations       = "urn:xmpp:muc:affiliations:1"                           // XEP-0463
 	MUCPresenceVersioning = "urn:xmpp:muc-presence-versioning:0"                    // XEP-0436
 	MUCActivity           = "urn:xmpp:muc-activity"                                 // XEP-0502
 	RoomActivity          = "urn:xmpp:rai:0"                                        // XEP-0437

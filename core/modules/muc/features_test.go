@@ -138,7 +138,7 @@ func TestListVersions(t *testing.T) {
 	enter := func(since string) (items, until string) {
 		w.do(ownr, "<presence type='unavailable' to='"+coven+"/Alice'/>")
 		w.forgetAll()
-		w.do(ownr, "<presence to='"+coven+"/Alice'><x xmlns='http://jabber.org/protocol/muc'><mav xmlns='urn:xmpp:muc:affiliations:0' since='"+since+"'/></x></presence>")
+		w.do(ownr, "<presence to='"+coven+"/Alice'><x xmlns='http://jabber.org/protocol/muc'><mav xmlns='urn:xmpp:muc:affiliations:1' since='"+since+"'/></x></presence>")
 		for _, st := range w.take(ownr) {
 			c, ok := st.Child(ns.MUCUser, "x")
 			if !ok {

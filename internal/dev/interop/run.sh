@@ -137,6 +137,7 @@ step ejabberd 'slixmpp talks through it' xmpp_server ejabberd
 step viaduct 'slixmpp talks through it' xmpp_server viaduct
 step viaduct 'a newcomer tries a clean clone' newcomer
 step slixmpp 'uses rooms, archives, nodes and files' features "$python" features_check.py
+step slixmpp 'uses settings, hats, lists and commands' features "$python" extras_check.py
 step aioxmpp 'uses rooms, nodes, faces and files' features /usr/bin/python3 aioxmpp_check.py
 step converse 'in a browser: history, words and a picture' features "$python" converse_check.py
 for kind in dendrite synapse; do

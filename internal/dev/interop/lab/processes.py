@@ -117,9 +117,9 @@ bridges:
             raise RuntimeError(f"viaduct {' '.join(args)}: {err.decode().strip() or out.decode().strip()}")
         return out.decode()
 
-    async def add_account(self, name):
+    async def add_account(self, name, *flags):
         password = f"secret of {name}"
-        await self.command("user", "add", f"{name}@{DOMAIN}", "--password-file", "-", stdin=password + "\n")
+        await self.command("user", "add", f"{name}@{DOMAIN}", "--password-file", "-", *flags, stdin=password + "\n")
         return password
 
     async def start(self):
