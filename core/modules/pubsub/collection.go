@@ -57,7 +57,7 @@ func (m *Module) edges(ctx context.Context, svc *service, name, side string) ([]
 	return out, nil
 }
 
-// addEdges puts the edges into a configuration form (XEP-0248 §6.2.1).
+// addEdges puts the edges into a configuration form (XEP-0248 §7.2.1).
 func (o *op) addEdges(f *form.Form) error {
 	if o.svc.account {
 		return nil
@@ -89,7 +89,7 @@ func (o *op) setEdges(f *form.Form) error {
 	if !ok {
 		return nil
 	}
-	if len(named(fd.Values)) > 0 && o.rec.Config.Kind != node.Collection { // §6.2.3.1
+	if len(named(fd.Values)) > 0 && o.rec.Config.Kind != node.Collection { // §7.2.3.1
 		return node.Refuse(stanza.NotAllowed, "", "invalid-options", "A leaf has no children.")
 	}
 	return o.setSide(linkChild, fd.Values, func(child string) error { return o.link(o.name, child) },
@@ -144,7 +144,7 @@ func (o *op) affiliationTo(r *record) (node.Affiliation, error) {
 	return o.m.affiliation(o.ctx, o.svc, r, o.from)
 }
 
-// link adds an edge if it may be (XEP-0248 §6.2.3, §6.5.3). Who puts somebody's node into a collection must own it, since its items are shown there.
+// link adds an edge if it may be (XEP-0248 §7.2.3, §7.5.3). Who puts somebody's node into a collection must own it, since its items are shown there.
 func (o *op) link(parent, child string) error {
 	p, err := o.side(parent)
 	if err != nil {
@@ -189,7 +189,7 @@ func (o *op) roomFor(p *record) error {
 	if err != nil {
 		return err
 	}
-	if o.linked[p.Name]+len(have) >= limit { // §6.2.3.3
+	if o.linked[p.Name]+len(have) >= limit { // §7.2.3.3
 		return node.Refuse(stanza.NotAllowed, "", "max-nodes-exceeded", "The collection has as many nodes as it may.")
 	}
 	if o.linked == nil {
@@ -199,7 +199,7 @@ func (o *op) roomFor(p *record) error {
 	return nil
 }
 
-// acyclic: XEP-0248 §6.2.3.5. What is above is bounded in depth and number, so that a notification is too.
+// acyclic: XEP-0248 §7.2.3.5. What is above is bounded in depth and number, so that a notification is too.
 func (o *op) acyclic(parent, child string) error {
 	above, err := o.m.above(o.ctx, o.svc, parent)
 	if err != nil {
@@ -231,7 +231,7 @@ func (o *op) unlink(parent, child string, c *node.Config) {
 	}
 }
 
-// edgeChanged tells the subscribers of a collection (XEP-0248 §4.3.2).
+// edgeChanged tells the subscribers of a collection (XEP-0248 §5.3.2).
 func (o *op) edgeChanged(p *record, what, child string, meta *record) {
 	if !p.Config.NotifyConfig {
 		return
@@ -250,7 +250,7 @@ func (o *op) edgeChanged(p *record, what, child string, meta *record) {
 	})
 }
 
-// cutEdges removes a deleted node from the graph; its children stay (XEP-0248 §7.2).
+// cutEdges removes a deleted node from the graph; its children stay (XEP-0248 §8.2).
 func (o *op) cutEdges() error {
 	if o.svc.account {
 		return nil
@@ -273,7 +273,7 @@ func (o *op) cutEdges() error {
 	return err
 }
 
-// associate: XEP-0248 §6.5, §6.6.
+// associate: XEP-0248 §7.5, §7.6.
 func (o *op) associate() (*xmlstream.Node, error) {
 	if o.svc.account {
 		return nil, node.Unsupported("collections", "An account has no collections.")
@@ -304,7 +304,7 @@ func (o *op) associate() (*xmlstream.Node, error) {
 	return nil, nil
 }
 
-// dissociate: by an owner of either node (XEP-0248 §6.6.3).
+// dissociate: by an owner of either node (XEP-0248 §7.6.3).
 func (o *op) dissociate(child string) error {
 	have, err := o.m.edges(o.ctx, o.svc, o.name, linkChild)
 	if err != nil {

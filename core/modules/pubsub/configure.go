@@ -23,9 +23,12 @@ func (o *op) getConfig() (*xmlstream.Node, error) {
 	return o.reply(xmlstream.NewNode(ns.PubSubOwner, "configure", "node", o.name).Add(f.Node())), nil
 }
 
-// defaultConfig: XEP-0060 §8.3; a form may ask for those of a collection (XEP-0248 §6.3).
+// defaultConfig: XEP-0060 §8.3; those of a collection are asked for by type (XEP-0248 §7.3), or by a form as before version 0.4.
 func (o *op) defaultConfig() (*xmlstream.Node, error) {
 	c := o.m.defaults(o.svc)
+	if o.verb.Attr("type") == node.Collection {
+		c.Kind = node.Collection
+	}
 	if f, err := submitted(o.verb, ns.PubSubNodeConfig); err == nil && f != nil && f.Value("pubsub#node_type") == node.Collection {
 		c.Kind = node.Collection
 	}
@@ -77,7 +80,7 @@ func (o *op) setConfig() (*xmlstream.Node, error) {
 	return nil, nil
 }
 
-// changeKind: XEP-0248 §6.2.3.4, §6.2.4.
+// changeKind: XEP-0248 §7.2.3.4, §7.2.4.
 func (o *op) changeKind(was string) error {
 	switch now := o.rec.Config.Kind; {
 	case was == now:
@@ -108,7 +111,7 @@ func (o *op) discard(owner string, count int) {
 	o.after = append(o.after, o.m.sweepTrash)
 }
 
-// trim removes what a smaller bound leaves no room for (XEP-0060 §16.4.3: max_items).
+// trim removes what a smaller bound leaves no room for (XEP-0060 §16.4.4: max_items).
 func (o *op) trim() error {
 	over := o.rec.Count - o.rec.Config.Items(o.m.limits())
 	if o.rec.Config.Kind == node.Collection || over <= 0 {
@@ -162,6 +165,9 @@ func (o *op) deleteNode() (*xmlstream.Node, error) {
 			return nil, stanza.NewError(stanza.BadRequest, "A redirection has an address.")
 		}
 		ev.Add(xmlstream.NewNode(ns.PubSubEvent, "redirect", "uri", uri))
+		if err := o.leaveWord(uri); err != nil {
+			return nil, err
+		}
 	}
 	return nil, o.removeAndTell(ev)
 }

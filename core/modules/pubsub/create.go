@@ -128,6 +128,9 @@ func (o *op) make(f *form.Form) error {
 	if c.Kind == node.Collection && o.svc.account {
 		return node.Unsupported("collections", "An account has no collections.")
 	}
+	if err := o.isBack(); err != nil {
+		return err
+	}
 	id := o.m.d.IDs.Next()
 	o.rec = &record{Name: o.name, ID: int64(id), Gen: int64(id), Config: c, Creator: o.from.Bare().String(), Created: o.m.d.Clock.Now().Unix()}
 	o.rel = node.Relation{Affiliation: node.Owner}

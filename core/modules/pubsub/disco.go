@@ -30,7 +30,7 @@ func common() []string {
 func features(account bool) []string {
 	more := []string{"collections", "multi-collections", "get-pending"}
 	if account {
-		more = []string{"auto-create", "auto-subscribe", "filtered-notifications", "last-published", "presence-subscribe"}
+		more = []string{"auto-create", "auto-subscribe", "filtered-notifications", "last-published", "presence-subscribe", "pubsub-on-a-jid"}
 	}
 	out := []string{ns.PubSub}
 	for _, f := range append(common(), more...) {
@@ -109,7 +109,7 @@ func (m *Module) visible(ctx context.Context, svc *service, r *record, who jid.J
 	return r.Config.MayRetrieve(rel) == nil, nil
 }
 
-// DiscoItems implements module.DiscoSource: nodes (§5.2, XEP-0248 §4.2) and items (§5.5).
+// DiscoItems implements module.DiscoSource: nodes (§5.2, XEP-0248 §5.2) and items (§5.5).
 func (s source) DiscoItems(ctx context.Context, asker, target jid.JID, name, after string, limit int) ([]module.DiscoItem, int, bool, error) {
 	svc := s.m.at(target)
 	if svc == nil {
@@ -160,7 +160,7 @@ func (s source) DiscoItems(ctx context.Context, asker, target jid.JID, name, aft
 	return items, r.Count, true, nil
 }
 
-// nodes lists a page of a service's nodes: of a host those that are in no collection (XEP-0248 §4.2).
+// nodes lists a page of a service's nodes: of a host those that are in no collection (XEP-0248 §5.2).
 func (s source) nodes(ctx context.Context, svc *service, asker jid.JID, after string, limit int) ([]module.DiscoItem, int, bool, error) {
 	var out []module.DiscoItem
 	from := ""

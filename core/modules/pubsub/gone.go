@@ -44,7 +44,8 @@ func (m *Module) deleted(ctx context.Context, c *event.AccountChange) error {
 			return err
 		}
 	}
-	c.Unit.Add(storage.DeleteRows{Table: tableLease, Owner: account.String()})
+	c.Unit.Add(storage.DeleteRows{Table: tableLease, Owner: account.String()}, storage.DeleteRows{Table: tableMoved, Owner: account.String()},
+		storage.DeleteRows{Table: tableOf, Owner: o.svc.person(account)})
 	return m.forgetAccounts(ctx, account, c)
 }
 
@@ -100,9 +101,13 @@ func (m *Module) forget(ctx context.Context, svc *service, account jid.JID, c *e
 	err := m.ofPerson(ctx, svc, account, "", "", func(row storage.Row) {
 		id, what := parseOf(row.Value)
 		name := nodeOf(row.Key)
+		c.Unit.Add(storage.DeleteRow{Table: tableOf, Owner: svc.person(account), Key: row.Key})
+		if row.Key == ofMoved(name) {
+			c.Unit.Add(storage.DeleteRow{Table: tableMoved, Owner: svc.name, Key: name})
+			return
+		}
 		l := lost[name]
 		l.id = id
-		c.Unit.Add(storage.DeleteRow{Table: tableOf, Owner: svc.person(account), Key: row.Key})
 		if who, sub := subOf(row.Key); who != "" {
 			l.subs++
 			c.Unit.Add(storage.DeleteRow{Table: tableSub, Owner: svc.owner(id), Key: subKey(who, sub)})

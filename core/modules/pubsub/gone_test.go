@@ -52,6 +52,10 @@ func TestNodesOfDeletedAccount(t *testing.T) {
 	ok(t, bob.Request("set", "", "<pubsub xmlns='"+ns.PubSub+"'><create node='u:bobs'/></pubsub>"))
 	ok(t, bob.Request("set", "", affiliating("u:bobs", gone, "member")))
 	ok(t, alice.Request("set", "bob@example.org", subscribing("u:bobs", gone, "")))
+	for at, n := range map[string]string{host: "moved", gone: "u:moved"} {
+		ok(t, alice.Request("set", at, "<pubsub xmlns='"+ns.PubSub+"'><create node='"+n+"'/></pubsub>"))
+		ok(t, alice.Request("set", at, "<pubsub xmlns='"+ns.PubSubOwner+"'><delete node='"+n+"'><redirect uri='xmpp:alice@example.net?;node=n'/></delete></pubsub>"))
+	}
 	alice.Close()
 	if err := s.Accounts().Delete(t.Context(), jid.MustParse(gone)); err != nil {
 		t.Fatal(err)
@@ -74,7 +78,7 @@ func TestNodesOfDeletedAccount(t *testing.T) {
 func leftOf(t *testing.T, s *xmpptest.Server, account string) string {
 	t.Helper()
 	left := ""
-	for _, table := range []string{"pubsub_node", "pubsub_sub", "pubsub_of", "pubsub_affil", "pubsub_trash", "pubsub_lease", "pubsub_gone"} {
+	for _, table := range []string{"pubsub_node", "pubsub_sub", "pubsub_of", "pubsub_affil", "pubsub_trash", "pubsub_lease", "pubsub_gone", "pubsub_moved"} {
 		owners, err := s.Data().Table(table).Owners(t.Context(), storage.Page{})
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +89,7 @@ func leftOf(t *testing.T, s *xmpptest.Server, account string) string {
 				t.Fatal(err)
 			}
 			for _, r := range rows {
-				if strings.Contains(o+r.Key, account) || table == "pubsub_trash" {
+				if strings.Contains(o+r.Key, account) || table == "pubsub_moved" || table == "pubsub_trash" {
 					left += " " + table + "/" + o + "/" + r.Key
 				}
 			}

@@ -46,7 +46,7 @@ func affiliationNode(who string, a node.Affiliation) *xmlstream.Node {
 	return xmlstream.NewNode(ns.PubSubOwner, "affiliation", "jid", who, "affiliation", string(a))
 }
 
-// tellSubscriber: XEP-0060 §8.8.4, §12.19.
+// tellSubscriber: XEP-0060 §8.8.4, §12.14.
 func (o *op) tellSubscriber(s *node.Subscription) {
 	ev := wrap(subscriptionNode(ns.PubSubEvent, o.name, s))
 	typ := o.rec.Config.Message

@@ -24,7 +24,14 @@ func (m *Module) displayed(ctx context.Context, am *event.AccountMessage) error 
 		return nil
 	}
 	item := xmlstream.NewNode(ns.PubSub, "item", "id", st.To.String()).Add(payload)
-	m.PEPPublish(ctx, am.Account, ns.MDS, []*xmlstream.Node{item}, displayedOptions(), nil)
+	items := []*xmlstream.Node{item}
+	m.PEPPublish(ctx, am.Account, ns.MDS, items, displayedOptions(), func(err error) {
+		if err == nil {
+			return
+		}
+		// A node that a client has made otherwise is as good if nobody else reads it.
+		m.PEPPublish(ctx, am.Account, ns.MDS, items, map[string]string{"access_model": string(node.Whitelist)}, nil)
+	})
 	return nil
 }
 

@@ -16,7 +16,7 @@ func wrap(n *xmlstream.Node) *xmlstream.Node {
 	return xmlstream.NewNode(ns.PubSubEvent, "event").Add(n)
 }
 
-// notify has the subscribers told once the request is committed. what is node.ForItems or node.ForNodes (XEP-0248 §5.1).
+// notify has the subscribers told once the request is committed. what is node.ForItems or node.ForNodes (XEP-0248 §6.1).
 func (o *op) notify(what string, ev *xmlstream.Node) { o.after = append(o.after, o.telling(what, ev)) }
 
 func (o *op) telling(what string, ev *xmlstream.Node) func() {
@@ -184,7 +184,7 @@ func (t *telling) send(ctx context.Context, to []jid.JID) {
 	}
 }
 
-// sendWith adds the headers of XEP-0131: the collection by which it comes (XEP-0248 §4.3.1) and the ids of the subscriptions (XEP-0060 §7.1.2.4).
+// sendWith adds the headers of XEP-0131: the collection by which it comes (XEP-0248 §5.3.1) and the ids of the subscriptions (XEP-0060 §7.1.2.4).
 func (t *telling) sendWith(ctx context.Context, at *record, depth int, to []jid.JID, ids []string) {
 	if len(to) == 0 {
 		return

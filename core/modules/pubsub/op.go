@@ -156,7 +156,7 @@ func (o *op) named(v verb) error {
 		return err
 	case o.name == "" && (v.optional || v.root && !o.svc.account):
 		return nil
-	case o.name == "" && o.verb.Name.Local == "delete": // XEP-0248 §6.4.3.1: the root
+	case o.name == "" && o.verb.Name.Local == "delete": // XEP-0248 §7.4.3.1: the root
 		return stanza.NewError(stanza.NotAllowed, "The root of all nodes cannot be deleted.")
 	case o.name == "":
 		return node.NodeRequired()

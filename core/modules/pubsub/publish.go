@@ -95,6 +95,8 @@ func (o *op) parseItems() ([]*item, error) {
 	switch transient := !c.Persist && !c.Payloads; {
 	case len(out) > maxPerSet:
 		return nil, node.Refuse(stanza.NotAllowed, "", "max-items-exceeded", fmt.Sprintf("At most %d items are published at once.", maxPerSet))
+	case len(out) > 1 && c.Persist && len(out) > c.Items(o.m.limits()): // §12.11
+		return nil, node.Refuse(stanza.NotAllowed, "", "max-items-exceeded", fmt.Sprintf("The node keeps %d items.", c.Items(o.m.limits())))
 	case len(out) == 0 && !transient:
 		return nil, node.Refuse(stanza.BadRequest, "", "item-required", "This node takes items.")
 	case len(out) > 0 && transient:
@@ -162,7 +164,7 @@ func (o *op) keep(list []*item) ([]string, error) {
 		o.rec.Count++
 		o.rec.Last = it.ID
 	}
-	return o.evict(list, mine, limit)
+	return o.evict(mine, limit)
 }
 
 // published tells whether the sender has published an item.
@@ -186,7 +188,7 @@ func (o *op) keepLast(list []*item) error {
 }
 
 // evict removes what is over the bound, and what has expired (XEP-0060 §7.1.2.5).
-func (o *op) evict(list []*item, mine map[string]bool, limit int) ([]string, error) {
+func (o *op) evict(mine map[string]bool, limit int) ([]string, error) {
 	c := &o.rec.Config
 	over := min(o.rec.Count-limit, directRows) // more only while trim is at work
 	if over > 0 && c.Full == node.FullReject {
@@ -207,11 +209,6 @@ func (o *op) evict(list []*item, mine map[string]bool, limit int) ([]string, err
 		}
 		o.dropItem(r.Key, string(r.Value))
 		gone = append(gone, string(r.Value))
-		over--
-	}
-	for over > 0 && len(list) > 0 { // more was published at once than the node keeps
-		o.dropItem(orderKey(list[0].Seq), list[0].ID)
-		list = list[1:]
 		over--
 	}
 	return gone, nil

@@ -54,14 +54,15 @@ func New(c Config) *Module {
 // Info implements module.Module.
 func (*Module) Info() module.Info {
 	return module.Info{Name: "pubsub", Specs: []module.Spec{
-		{ID: "XEP-0060", Version: "1.30.0", Status: "partial", Note: "without digests, leases, keywords and temporary subscriptions"},
+		{ID: "XEP-0060", Version: "1.30.0", Status: "partial", Note: "without digests, keywords, message bodies and purge_offline"},
 		{ID: "XEP-0084", Version: "1.1.4", Status: "complete", Note: "as nodes of accounts"},
 		{ID: "XEP-0163", Version: "1.2.2", Status: "complete"},
+		{ID: "XEP-0172", Version: "1.1", Status: "complete", Note: "as nodes of accounts"},
 		{ID: "XEP-0223", Version: "1.1.1", Status: "complete"},
-		{ID: "XEP-0248", Version: "0.3.1", Status: "partial", Note: "without items of collections and subscriptions to the root"},
+		{ID: "XEP-0248", Version: "0.5.0", Status: "complete"},
 		{ID: "XEP-0384", Version: "0.9.1", Status: "complete", Note: "as nodes of accounts; a server has no other part"},
 		{ID: "XEP-0490", Version: "1.0.1", Status: "complete", Note: "with the server's help"},
-		{ID: "XEP-0503", Version: "0.1.0", Status: "complete", Note: "as far as a service takes part"},
+		{ID: "XEP-0503", Version: "0.3.0", Status: "complete", Note: "as far as a service takes part"},
 	}}
 }
 

@@ -136,7 +136,7 @@ func (c *clock) advance(d time.Duration) {
 	c.offset += d
 }
 
-// TestExpiry: XEP-0060 §16.4.3, item_expire: an item that has expired is not shown, and goes with the next sweep.
+// TestExpiry: XEP-0060 §16.4.4, item_expire: an item that has expired is not shown, and goes with the next sweep.
 func TestExpiry(t *testing.T) {
 	c := &clock{}
 	s := xmpptest.Start(t, xmpptest.Options{Clock: c})

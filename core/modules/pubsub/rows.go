@@ -29,13 +29,13 @@ const (
 
 // tables are their read sides.
 type tables struct {
-	node, item, order, affil, sub, of, link, trash, expire, lease, gone storage.Table
+	node, item, order, affil, sub, of, link, trash, expire, lease, gone, moved storage.Table
 }
 
 func (t *tables) init(s storage.Store) {
 	t.node, t.item, t.order, t.affil = s.Table(tableNode), s.Table(tableItem), s.Table(tableOrder), s.Table(tableAffil)
 	t.sub, t.of, t.link, t.trash = s.Table(tableSub), s.Table(tableOf), s.Table(tableLink), s.Table(tableTrash)
-	t.expire, t.lease, t.gone = s.Table(tableExpire), s.Table(tableLease), s.Table(tableGone)
+	t.expire, t.lease, t.gone, t.moved = s.Table(tableExpire), s.Table(tableLease), s.Table(tableGone), s.Table(tableMoved)
 }
 
 // sep stands between the parts of a key: no name, id or address has it (xmlName refuses it where they come in). sepAfter is the next byte.

@@ -336,7 +336,10 @@ func TestRow29Bounds(t *testing.T) {
 		strings.Repeat("x", 101)+"</x></item></publish></pubsub>"), "payload-too-big")
 	refused("a larger bound", mallory.Request("set", host, "<pubsub xmlns='"+ns.PubSubOwner+"'><configure node='0'><x xmlns='jabber:x:data' type='submit'>"+
 		"<field var='pubsub#max_items'><value>11</value></field></x></configure></pubsub>"), "not-acceptable")
-	ok(t, mallory.Request("set", host, publishing("0", ids[:100]...)))
+	refused("more items at once than the node keeps", mallory.Request("set", host, publishing("0", ids[:11]...)), "max-items-exceeded")
+	for i := range 10 {
+		ok(t, mallory.Request("set", host, publishing("0", ids[i*10:i*10+10]...)))
+	}
 	res := ok(t, mallory.Request("get", host, "<pubsub xmlns='"+ns.PubSub+"'><items node='0'/></pubsub>"))
 	if n := strings.Count(res.String(), "<item "); n != 10 {
 		t.Errorf("%d items are kept", n)

@@ -51,7 +51,7 @@ func (o *op) subscribe() (*xmlstream.Node, error) {
 		return nil, node.Refuse(stanza.BadRequest, "", "invalid-jid", "One subscribes oneself.")
 	}
 	if err := o.load(); err != nil {
-		return nil, err
+		return nil, o.elsewhere(err)
 	}
 	pending, err := o.rec.Config.MaySubscribe(o.rel)
 	if err != nil {

@@ -118,7 +118,7 @@ func (c *Config) MayRetract(r Relation, own bool) bool {
 	return own && c.MayPublish(r)
 }
 
-// MayAssociate tells whether somebody may put nodes into the collection (XEP-0248 §6.2: children_association_policy).
+// MayAssociate tells whether somebody may put nodes into the collection (XEP-0248 §7.2: children_association_policy).
 func (c *Config) MayAssociate(a Affiliation, bare string) bool {
 	if a == Owner {
 		return true

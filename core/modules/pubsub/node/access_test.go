@@ -108,7 +108,7 @@ func TestPublishing(t *testing.T) {
 	}
 }
 
-// XEP-0248 §6.2: children_association_policy.
+// XEP-0248 §7.2: children_association_policy.
 func TestAssociation(t *testing.T) {
 	for _, c := range []struct {
 		policy string
@@ -131,7 +131,7 @@ func TestAssociation(t *testing.T) {
 	}
 }
 
-// XEP-0248 §5.1.
+// XEP-0248 §6.1.
 func TestWants(t *testing.T) {
 	for _, c := range []struct {
 		what  string

@@ -1,4 +1,4 @@
-// Package node holds the rules of publish-subscribe nodes: their configuration and its forms (XEP-0060 §16.4, XEP-0248 §6), affiliations (§4.1),
+// Package node holds the rules of publish-subscribe nodes: their configuration and its forms (XEP-0060 §16.4, XEP-0248 §7), affiliations (§4.1),
 // who may do what under each access and publish model (§4.5), the options of subscriptions (§6.3), preconditions of a publication (§7.1.5), and the
 // errors.
 //

@@ -12,7 +12,7 @@ import (
 // prefix begins the name of every field.
 const prefix = "pubsub#"
 
-// field is one field of the configuration form (XEP-0060 §16.4.3, XEP-0248 §6.2).
+// field is one field of the configuration form (XEP-0060 §16.4.4, XEP-0248 §7.2).
 type field struct {
 	name    string // without prefix
 	typ     form.FieldType
@@ -173,7 +173,7 @@ func fields() []field {
 		choice("send_last_published_item", "When the last item is sent", []string{SendNever, SendOnSub, SendPresence},
 			func(c *Config) *string { return &c.SendLast }).of(Leaf),
 		choice("notification_type", "The type of notifications", []string{"normal", "headline", "chat"}, func(c *Config) *string { return &c.Message }),
-		choice("itemreply", "Whom answers to an item go to", []string{"owner", "publisher"}, func(c *Config) *string { return &c.ItemReply }).of(Leaf),
+		choice("itemreply", "Whom answers to an item go to", []string{"owner", "publisher", "none"}, func(c *Config) *string { return &c.ItemReply }).of(Leaf),
 		flag("subscribe", "Whether subscriptions are taken", func(c *Config) *bool { return &c.Subscribe }),
 		number("children_max", "How many nodes the collection may have", true, func(c *Config) *int { return &c.ChildrenMax }).of(Collection),
 		choice("children_association_policy", "Who may put nodes into the collection", []string{ChildrenAll, ChildrenOwner, ChildrenWhitelist},

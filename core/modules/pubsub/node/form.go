@@ -9,7 +9,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/stanza"
 )
 
-// Fields that are not of a node alone but of the graph (XEP-0248 §6.2): the engine adds and reads them.
+// Fields that are not of a node alone but of the graph (XEP-0248 §7.2): the engine adds and reads them.
 const (
 	FieldCollection = "pubsub#collection"
 	FieldChildren   = "pubsub#children"

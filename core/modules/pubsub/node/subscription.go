@@ -32,14 +32,14 @@ func ParseState(s string) (State, bool) {
 	return NoState, false
 }
 
-// What a subscription to a collection is for (XEP-0248 §5.1).
+// What a subscription to a collection is for (XEP-0248 §6.1).
 const (
 	ForItems = "items"
 	ForNodes = "nodes"
 	ForAll   = "all"
 )
 
-// Subscription is one subscription with its options (XEP-0060 §6.3, XEP-0248 §5.1).
+// Subscription is one subscription with its options (XEP-0060 §6.3, XEP-0248 §6.1).
 type Subscription struct {
 	JID     string `json:"-"`
 	ID      string `json:"-"`
