@@ -21,6 +21,32 @@ type Config struct {
 	Keep KeepConfig `yaml:"keep"`
 	// Exceptions keep more or less for a domain, an account or a room.
 	Exceptions []Exception `yaml:"exceptions"`
+	// Total is how much all archives and rooms keep together; 0 is without bound. What is beyond goes, the oldest of all first, whatever keep and
+	// exceptions say. A message that two people keep counts twice.
+	Total TotalConfig `yaml:"total"`
+	// Totals are how much all archives of one domain keep together.
+	Totals []DomainTotal `yaml:"totals"`
+}
+
+// TotalConfig bounds many archives together.
+type TotalConfig struct {
+	// Messages is how many there may be.
+	Messages int `yaml:"messages"`
+	// Bytes is how large they may be together.
+	Bytes int `yaml:"bytes"`
+}
+
+// DomainTotal bounds the archives of a domain together.
+type DomainTotal struct {
+	// Of is a domain of accounts or of rooms.
+	Of string `yaml:"of"`
+	// Messages is how many there may be.
+	Messages int `yaml:"messages"`
+	// Bytes is how large they may be together.
+	Bytes int `yaml:"bytes"`
+
+	// Line is where the entry begins in the file.
+	Line int `yaml:"-"`
 }
 
 // KeepConfig bounds an archive.
@@ -72,6 +98,21 @@ func (c Config) Check() (line int, err error) {
 		seen[j.String()] = e.Line
 		c.Exceptions[i].Of = j.String()
 	}
+	clear(seen)
+	for i, t := range c.Totals {
+		j, err := jid.Parse(t.Of)
+		if err != nil || !j.IsBare() || j.HasLocal() {
+			return t.Line, fmt.Errorf("totals: %q is no domain", t.Of)
+		}
+		if first, dup := seen[j.String()]; dup {
+			return t.Line, fmt.Errorf("totals: %s stands there twice; the first is in line %d", j, first)
+		}
+		if t.Messages == 0 && t.Bytes == 0 {
+			return t.Line, fmt.Errorf("totals: %s has neither messages nor bytes", j)
+		}
+		seen[j.String()] = t.Line
+		c.Totals[i].Of = j.String()
+	}
 	return 0, nil
 }
 
@@ -90,6 +131,11 @@ func (c Config) Options() Options {
 	o.Keep.Of = map[string]Keep{}
 	for _, e := range c.Exceptions {
 		o.Keep.Of[e.Of] = keepOf(e.Days, e.Messages, e.Bytes, e.All)
+	}
+	o.Keep.Total = Total{c.Total.Messages, int64(c.Total.Bytes)}
+	o.Keep.TotalOf = map[string]Total{}
+	for _, t := range c.Totals {
+		o.Keep.TotalOf[t.Of] = Total{t.Messages, int64(t.Bytes)}
 	}
 	return o
 }

@@ -23,6 +23,9 @@ type Keep struct {
 type Retention struct {
 	Keep Keep
 	Of   map[string]Keep
+	// Total bounds all archives together, TotalOf those of a domain; the oldest of all go first, also those that Of would keep.
+	Total   Total
+	TotalOf map[string]Total
 	// Every is the pause between two rounds; ten minutes.
 	Every time.Duration
 }
@@ -51,7 +54,7 @@ func (r *Retention) of(owner string) Keep {
 
 // bounded tells whether anything is ever removed.
 func (r *Retention) bounded() bool {
-	if r.Keep.bounded() {
+	if r.Keep.bounded() || len(r.totals()) > 0 {
 		return true
 	}
 	for _, k := range r.Of {
@@ -95,31 +98,28 @@ func (m *Module) round() {
 	if every <= 0 {
 		every = defaultEvery
 	}
-	m.d.Journal.Background(&round{m: m, now: m.d.Clock.Now(), kinds: []storage.RefKind{storage.Archive, storage.Room}, done: func() {
+	again := func() {
 		m.rounds.mu.Lock()
 		defer m.rounds.mu.Unlock()
 		if !m.rounds.stopped {
 			m.rounds.timer = m.d.Clock.AfterFunc(every, m.round)
 		}
-	}})
+	}
+	done := again
+	if scopes := m.o.Keep.totals(); len(scopes) > 0 {
+		done = func() { m.d.Journal.Background(&totals{m: m, scopes: scopes, done: again}) }
+	}
+	m.d.Journal.Background(&round{m: m, now: m.d.Clock.Now(), all: newOwners(m.messages), done: done})
 }
 
 // round is a Work that goes over all archives once.
 type round struct {
-	m     *Module
-	now   time.Time
-	kinds []storage.RefKind // that are left, the first is under way
-	after string
-	page  []string // owners that are left of the page
-	last  bool     // the page is the last of its kind
-	trim  *storage.Trim
-	done  func()
+	m    *Module
+	now  time.Time
+	all  *owners
+	trim *storage.Trim
+	done func()
 }
-
-const (
-	ownersPerPage  = 200
-	ownersPerSlice = 20 // are looked at before others have their turn
-)
 
 // Next implements journal.Work.
 func (r *round) Next(ctx context.Context, budget time.Duration, failed error) (u *journal.Unit, err error) {
@@ -150,31 +150,17 @@ func (r *round) next(ctx context.Context, budget time.Duration, failed error) (*
 			r.trim = nil
 		}
 	}
-	return journal.NewUnit(journal.Lane{Kind: journal.LaneServer, Key: "trim"}), nil
+	return slice(), nil
 }
 
 // owner looks at the next archive, and begins to trim it if it is too large; more is false at the end.
 func (r *round) owner(ctx context.Context) (more bool, err error) {
-	for len(r.page) == 0 {
-		if len(r.kinds) == 0 {
-			return false, nil
-		}
-		if r.last {
-			r.kinds, r.after, r.last = r.kinds[1:], "", false
-			continue
-		}
-		if r.page, err = r.m.messages.Owners(ctx, r.kinds[0], storage.Page{After: r.after, Limit: ownersPerPage}); err != nil {
-			return false, fmt.Errorf("archive: retention: %w", err)
-		}
-		r.last = len(r.page) < ownersPerPage
-		if len(r.page) > 0 {
-			r.after = r.page[len(r.page)-1]
-		}
+	kind, owner, ok, err := r.all.next(ctx)
+	if err != nil || !ok {
+		return false, err
 	}
-	owner := r.page[0]
-	r.page = r.page[1:]
 	k := r.m.o.Keep.of(owner)
-	through, err := r.m.messages.Beyond(ctx, r.kinds[0], owner, max(k.Messages, 0), max(k.Bytes, 0))
+	through, err := r.m.messages.Beyond(ctx, kind, owner, max(k.Messages, 0), max(k.Bytes, 0))
 	if err != nil {
 		return false, fmt.Errorf("archive: retention: %w", err)
 	}
@@ -182,7 +168,7 @@ func (r *round) owner(ctx context.Context) (more bool, err error) {
 		through = max(through, storage.MessageID(r.now.Add(-k.Age).UnixMilli()<<20)-1)
 	}
 	if through > 0 {
-		r.trim = storage.NewTrim(r.m.messages, r.kinds[0], owner, through, nil)
+		r.trim = storage.NewTrim(r.m.messages, kind, owner, through, nil)
 	}
 	return true, nil
 }

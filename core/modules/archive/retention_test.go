@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -224,6 +225,23 @@ func TestConfig(t *testing.T) {
 	} {
 		if d := cmp.Diff(want, o.Keep.of(owner)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", owner, d)
+		}
+	}
+	c.Total, c.Totals = TotalConfig{Messages: 10}, []DomainTotal{{Of: "Rooms.example.org", Bytes: 7}}
+	if line, err := c.Check(); err != nil {
+		t.Fatal(line, err)
+	}
+	if r := c.Options().Keep; r.Total != (Total{Messages: 10}) || r.TotalOf["rooms.example.org"] != (Total{Bytes: 7}) {
+		t.Errorf("totals %v, %v", r.Total, r.TotalOf)
+	}
+	for bad, totals := range map[string][]DomainTotal{
+		"no domain":    {{Of: "a@example.org", Bytes: 1, Line: 3}},
+		"neither":      {{Of: "example.org", Line: 3}},
+		"stands there": {{Of: "example.org", Bytes: 1, Line: 2}, {Of: "EXAMPLE.org", Messages: 1, Line: 3}},
+	} {
+		c.Totals = totals
+		if line, err := c.Check(); line != 3 || err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("%s: line %d, %v", bad, line, err)
 		}
 	}
 	if d := DefaultConfig().Options(); d.Keep.bounded() || d.NoPeople {
