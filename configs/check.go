@@ -185,14 +185,32 @@ func (d *decoder) checkAllow(b *Bridge) {
 }
 
 func (d *decoder) checkLinks(c *Config) {
-	for _, l := range c.Links {
-		if j, err := jid.Parse(l.Room); err != nil || !j.HasLocal() || !j.IsBare() {
+	rooms, remotes := map[string]int{}, map[LinkRemote]int{}
+	for i := range c.Links {
+		l := &c.Links[i]
+		j, err := jid.Parse(l.Room)
+		switch {
+		case err != nil || !j.HasLocal() || !j.IsBare():
 			d.fail(l.Line, "link: room %q is not the address of a room", l.Room)
+		case !slices.ContainsFunc(c.Domains, func(domain string) bool { return j.Domain() == "rooms."+domain }):
+			d.fail(l.Line, "link: room %s is no room of this server; write one such as %s@rooms.%s", l.Room, j.Local(), c.Domains[0])
+		case rooms[j.String()] > 0:
+			d.fail(l.Line, "link of %s stands there twice; the first is in line %d", l.Room, rooms[j.String()])
+		default:
+			l.Room = j.String()
+			rooms[l.Room] = l.Line
 		}
 		if len(l.Remotes) == 0 {
 			d.fail(l.Line, "link of %s: remotes has no entry", l.Room)
 		}
 		for _, r := range l.Remotes {
+			if r.Room == "" {
+				d.fail(l.Line, "link of %s: a remote of %q has no room", l.Room, r.Bridge)
+			}
+			if remotes[r] > 0 {
+				d.fail(l.Line, "link of %s: %s:%s is linked in line %d already; a remote room can be in one link only", l.Room, r.Bridge, r.Room, remotes[r])
+			}
+			remotes[r] = max(1, l.Line)
 			if !slices.ContainsFunc(c.Bridges, func(b Bridge) bool { return b.Name == r.Bridge }) {
 				d.fail(l.Line, "link of %s: there is no bridge %q", l.Room, r.Bridge)
 			}

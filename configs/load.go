@@ -140,6 +140,5 @@ func (c *Config) Notes() []string {
 		}
 	}
 	note(len(closed) > 0, "listen", "these services do not exist in this version and are not opened: "+strings.Join(closed, "; "))
-	note(len(c.Links) > 0, "links", "linking rooms does not exist in this version; the entries have no effect")
 	return out
 }

@@ -35,7 +35,10 @@ type bridges struct {
 func newBridges(a *Appliance) (*bridges, error) {
 	b := &bridges{a: a, o: a.o}
 	var err error
-	opts := gateway.Options{IsAdmin: b.isAdmin}
+	opts := gateway.Options{IsAdmin: b.isAdmin, Admins: b.admins}
+	if opts.Links, err = linkSpecs(a.config); err != nil {
+		return nil, err
+	}
 	if b.files, err = bridgeFiles(a.config); err != nil {
 		return nil, err
 	}
@@ -121,7 +124,7 @@ func (b *bridges) commands() []*admin.Command {
 	if b.gw != nil {
 		c.Gateway = b.gw
 	}
-	return c.List()
+	return append(c.List(), c.Links()...)
 }
 
 // figures are the metrics of bridges.

@@ -117,7 +117,7 @@ func settings() []setting {
 			a.sign.SetOpen(next.Registration.Open)
 			return nil
 		}},
-		{"links", nil},
+		{"links", func(a *Appliance, next *configs.Config) error { return a.bridges.setLinks(next) }},
 	}
 }
 

@@ -23,7 +23,8 @@ func Table() []*admin.Command {
 
 // GroupDoc is the line about a group of commands.
 func GroupDoc(name string) string {
-	return map[string]string{"user": "accounts", "room": "group chats", "archive": "what is kept of accounts and rooms", "upload": "files that people share", "node": "nodes of publish-subscribe", "push": "devices that are woken for messages", "bridge": "connections to other networks"}[name]
+	return map[string]string{"user": "accounts", "room": "group chats", "archive": "what is kept of accounts and rooms", "upload": "files that people share", "node": "nodes of publish-subscribe", "push": "devices that are woken for messages", "bridge": "connections to other networks",
+		"link": "rooms of this server that are rooms of other networks at the same time"}[name]
 }
 
 // RunStopped runs a command while no server runs on the data directory.

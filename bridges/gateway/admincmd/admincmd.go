@@ -1,5 +1,5 @@
-// Package admincmd is the administrative commands of bridges: "bridge list", "status", "test", "restart", "pause", "resume" and "setup", for the table of
-// core/admin.
+// Package admincmd is the administrative commands of bridges ("bridge list", "status", "test", "restart", "pause", "resume" and "setup") and of links ("link add",
+// "list", "show", "pause", "resume", "replay" and "remove"), for the table of core/admin.
 //
 // What a plugin's process is doing is known to plugins/host, which this package does not import: [Plugins] is what it needs of it.
 //
@@ -52,6 +52,7 @@ type Plugins interface {
 type Gateway interface {
 	Status(ctx context.Context, name string) (gateway.Status, bool)
 	Portals(ctx context.Context, name string) []gateway.PortalStatus
+	Linker
 }
 
 // Commands are the commands; Gateway and the running parts of Plugins are only used with a running server.
@@ -140,9 +141,17 @@ func (c *Commands) status(ctx context.Context, r *admin.Request) (admin.Result, 
 		line("note", "%s", m)
 	}
 	for _, q := range portals {
-		line("room", "%s: %d people here, %d there, %d waiting", roomName(q), q.People, q.Puppets, q.Waiting)
+		line("room", "%s: %d people here, %d there, %d waiting for %s, %d delivered, %d refused%s", roomName(q), q.People, q.Puppets, q.Waiting, q.Lag.Round(time.Second), q.Sent, q.Refused, lastError(q))
 	}
 	return admin.Result{Data: map[string]any{"plugin": p, "gateway": gatewayData(s), "rooms": roomsData(portals)}, Text: b.String()}, nil
+}
+
+// lastError is what a room's network said last of what it did not take.
+func lastError(q gateway.PortalStatus) string {
+	if q.Error == "" {
+		return ""
+	}
+	return "; last error: " + q.Error
 }
 
 func (c *Commands) test(ctx context.Context, r *admin.Request) (admin.Result, error) {

@@ -12,6 +12,9 @@ func roomName(p gateway.PortalStatus) string {
 	if p.Room.IsZero() {
 		return "direct chat " + string(p.Remote.Room)
 	}
+	if p.Linked {
+		return p.Room.String() + " (linked with " + firstOf(p.Name, string(p.Remote.Room)) + ")"
+	}
 	return p.Room.String()
 }
 
@@ -34,7 +37,7 @@ func roomsData(list []gateway.PortalStatus) []map[string]any {
 	out := []map[string]any{}
 	for _, p := range list {
 		out = append(out, map[string]any{
-			"room": p.Room.String(), "remote": string(p.Remote.Room), "name": p.Name, "people": p.People, "puppets": p.Puppets, "waiting": p.Waiting,
+			"room": p.Room.String(), "linked": p.Linked, "remote": string(p.Remote.Room), "name": p.Name, "people": p.People, "puppets": p.Puppets, "waiting": p.Waiting,
 			"lag_seconds": p.Lag.Seconds(), "delivered": p.Sent, "refused": p.Refused, "last_error": p.Error,
 		})
 	}
