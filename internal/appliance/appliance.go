@@ -18,6 +18,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
+	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage/sqlite"
 	"github.com/viaduct-xmpp/viaduct/core/tlscert"
@@ -48,6 +49,7 @@ type Appliance struct {
 	pubsub  *pubsub.Module
 	mam     *mam.Module  // nil: nothing is archived
 	push    *push.Module // nil: nobody is woken
+	rejoin  *rejoin.Module
 	sign    *register.Module
 	http    *httpd.Server
 	pages   *httpd.Health

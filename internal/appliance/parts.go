@@ -21,6 +21,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/modules/pubsub"
 	"github.com/viaduct-xmpp/viaduct/core/modules/push"
 	"github.com/viaduct-xmpp/viaduct/core/modules/register"
+	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 	"github.com/viaduct-xmpp/viaduct/core/modules/upload"
 	"github.com/viaduct-xmpp/viaduct/core/server"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
@@ -104,6 +105,8 @@ func (a *Appliance) assemble(ctx context.Context) (err error) {
 			}
 		case *register.Module:
 			a.sign = m
+		case *rejoin.Module:
+			a.rejoin = m
 		}
 	}
 	list = append(list, a.bridges.modules()...)
@@ -128,6 +131,7 @@ func (a *Appliance) measure() {
 		}
 		a.bridges.figures(ctx, out)
 		a.fileFigures(out)
+		a.rejoin.Figures(out)
 		if a.push != nil {
 			a.push.Figures(out)
 		}

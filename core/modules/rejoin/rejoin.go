@@ -127,6 +127,16 @@ func (m *Module) Stats() Stats {
 		GaveUp: m.stats.gaveUp.Load(), Filled: m.stats.filled.Load()}
 }
 
+// Figures adds those of the metrics page.
+func (m *Module) Figures(out map[string]float64) {
+	out["rejoin_rooms"] = float64(m.seats.Load())
+	out["rejoin_pings_total"] = float64(m.stats.pings.Load())
+	out["rejoin_lost_total"] = float64(m.stats.lost.Load())
+	out["rejoin_healed_total"] = float64(m.stats.healed.Load())
+	out["rejoin_given_up_total"] = float64(m.stats.gaveUp.Load())
+	out["rejoin_messages_total"] = float64(m.stats.filled.Load())
+}
+
 // newID returns an id that nobody can guess: 80 random bits.
 func (m *Module) newID() string {
 	var b [10]byte
