@@ -66,8 +66,11 @@ func (m *Module) consider(o *occasion) {
 func (m *Module) judge(o *occasion) {
 	var list []*device
 	for _, d := range m.devices(o.account) {
-		if o.concerns(d) {
+		switch {
+		case o.concerns(d):
 			list = append(list, d)
+		case d.awake(): // it has begun to look again without a word to us
+			d.seen()
 		}
 	}
 	if len(list) == 0 {
