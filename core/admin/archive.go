@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -26,6 +26,9 @@ type Archives struct {
 	Reader   ArchiveReader // nil while the server is stopped, or if nothing is archived
 	// IsAccountDomain tells accounts from rooms.
 	IsAccountDomain func(domain string) bool
+	// Forget has a room read its history anew; nil while the server is stopped.
+	Forget func(ctx context.Context, room jid.JID) error
+	Log    *slog.Logger // nil: nothing is said
 }
 
 // Commands returns the commands.
@@ -35,8 +38,13 @@ func (c *Archives) Commands() []*Command {
 		{Name: "archive export", Args: "JID FILE", Min: 2, Max: 2, Run: c.export, Short: "write what is kept of an account or a room to a file",
 			Long: "FILE must not exist; it is readable for its owner only. It is XML as in XEP-0227, oldest message first, with the ids that clients know."},
 		{Name: "archive erase", Args: "JID", Min: 1, Max: 1, Stopped: true, Run: c.erase, Short: "delete what is kept of an account or a room",
-			Long:  "What others keep of the same messages stays in their archives. Space on disk becomes free with the next sweep.",
-			Flags: []Flag{{Name: "before", Value: "TIME", Doc: "only what is older, such as 2026-11-20 or 2026-11-20T12:00:00Z"}, {Name: "yes", Doc: "do not ask"}}},
+			Long: "What others keep of the same messages stays in their archives, unless --scope says otherwise: rooms deletes also what the person has written\n" +
+				"in the rooms of this server, everywhere also what she has written in the archives of its other people. Private messages in rooms stay in\n" +
+				"those: it is not known who wrote them. Space on disk becomes free with the next sweep.",
+			Flags: []Flag{
+				{Name: "before", Value: "TIME", Doc: "only what is older, such as 2026-11-20 or 2026-11-20T12:00:00Z"},
+				{Name: "scope", Value: "SCOPE", Doc: "own (as it is without it), rooms or everywhere"}, {Name: "yes", Doc: "do not ask"},
+			}},
 	}
 }
 
@@ -113,80 +121,4 @@ func (c *Archives) export(ctx context.Context, r *Request) (Result, error) {
 	}
 	return Result{Data: map[string]any{"file": name, "messages": n, "bytes": size},
 		Text: fmt.Sprintf("%s has %d messages of %s, %d bytes.", name, n, owner, size)}, nil
-}
-
-func (c *Archives) erase(ctx context.Context, r *Request) (Result, error) {
-	owner, kind, err := c.owner(r.Args[0])
-	if err != nil {
-		return Result{}, err
-	}
-	var through storage.MessageID
-	what := "everything"
-	if v := r.Flag("before"); v != "" {
-		at, err := parseWhen(v)
-		if err != nil {
-			return Result{}, err
-		}
-		through, what = storage.MessageID(at.UnixMilli()<<20)-1, "what is older than "+at.Format(time.RFC3339)
-	}
-	if !r.Is("yes") {
-		return Result{}, Usagef("this deletes %s from the archive of %s; say --yes", what, owner)
-	}
-	total, err := c.Messages.CountRange(ctx, kind, owner.String(), storage.Range{Before: through + 1})
-	if through == 0 {
-		total, err = c.Messages.Count(ctx, kind, owner.String(), 0)
-	}
-	if err != nil {
-		return Result{}, err
-	}
-	removed, err := c.trim(ctx, kind, owner, through, func(n int) { r.Progress(int64(n), int64(total), "messages") })
-	if err != nil {
-		return Result{}, fmt.Errorf("archive erase: %w", err)
-	}
-	return Result{Data: map[string]any{"jid": owner.String(), "messages": removed}, Text: strconv.Itoa(removed) + " messages were deleted from the archive of " + owner.String() + "."}, nil
-}
-
-// trim removes references in slices behind live units and waits for the end.
-func (c *Archives) trim(ctx context.Context, kind storage.RefKind, owner jid.JID, through storage.MessageID, progress func(int)) (int, error) {
-	removed := 0
-	w := &waited{ctx: ctx, end: make(chan error, 1), Work: storage.NewTrim(c.Messages, kind, owner.String(), through, func(n int) {
-		removed += n
-		progress(removed)
-	})}
-	c.Journal.Background(w)
-	select {
-	case err := <-w.end:
-		return removed, err
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// waited is a Work whose end is told, and that ends when nobody waits any more.
-type waited struct {
-	journal.Work
-	ctx context.Context
-	end chan error
-}
-
-// Next implements journal.Work.
-func (w *waited) Next(ctx context.Context, budget time.Duration, failed error) (*journal.Unit, error) {
-	if w.ctx.Err() != nil {
-		return nil, nil
-	}
-	u, err := w.Work.Next(ctx, budget, failed)
-	if u == nil || err != nil {
-		w.end <- err
-	}
-	return u, err
-}
-
-// parseWhen reads a day or a time.
-func parseWhen(s string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if at, err := time.Parse(layout, s); err == nil {
-			return at, nil
-		}
-	}
-	return time.Time{}, Usagef("%q is not a time; write 2026-11-20 or 2026-11-20T12:00:00Z", s)
 }

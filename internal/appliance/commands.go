@@ -26,7 +26,8 @@ func (a *Appliance) commands() error {
 	u := &admin.Users{Accounts: a.core.Accounts(), Local: a.core.Router().IsAccountDomain, Generate: generatePassword,
 		Kick: a.core.Sessions().Close, Online: func(ctx context.Context, bare jid.JID) int { return len(a.core.Sessions().Of(ctx, bare)) }}
 	r := &admin.Rooms{Store: a.store.Rooms(), Keeper: a.muc, Services: a.roomServices}
-	kept := &admin.Archives{Messages: a.store.Messages(), Journal: a.core.Journal(), IsAccountDomain: a.core.Router().IsAccountDomain}
+	kept := &admin.Archives{Messages: a.store.Messages(), Journal: a.core.Journal(), IsAccountDomain: a.core.Router().IsAccountDomain,
+		Forget: a.muc.ForgetHistory, Log: a.o.Log.Logger}
 	if a.mam != nil {
 		kept.Reader = a.mam
 	}

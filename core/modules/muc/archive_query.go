@@ -73,3 +73,11 @@ func (a *actor) archive(m *event.RoomMessage, peer string) {
 		m.Ref(storage.Room, a.jid.String(), peer, m.Occupant.ArchiveNote(a.room.Config.NonAnonymous))
 	}
 }
+
+// ForgetHistory has a room read the newest messages anew: some were taken out of its archive.
+func (m *Module) ForgetHistory(ctx context.Context, at jid.JID) error {
+	return m.call(ctx, at, immediate, func(a *actor, _ *inbound, done func(error)) {
+		defer done(nil)
+		a.forgetPast()
+	})
+}
