@@ -1,0 +1,189 @@
+package slack
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
+	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
+)
+
+// Resolve implements sdk.Bridge.
+func (c *Connector) Resolve(ctx context.Context, r sdk.ResolveRequest) (sdk.Target, error) {
+	self, err := c.me()
+	if err != nil {
+		return sdk.Target{}, err
+	}
+	nothing := sdk.Refuse(sdk.CodeNotFound, "Slack has nobody and nothing called %q", cut(r.Text, 80))
+	t, ok := slackid.ParseTarget(r.Text)
+	if !ok {
+		return sdk.Target{}, nothing
+	}
+	wants := func(k sdk.TargetKind) bool { return r.Want == sdk.TargetUnknown || r.Want == k }
+	var found sdk.Target
+	err = nothing
+	if wants(sdk.TargetRoom) && (t.Channel != "" || t.Alias != "") {
+		found, err = c.findChannel(ctx, self, t)
+	}
+	if isNotFound(err) && wants(sdk.TargetUser) && (t.User != "" || t.Name != "" || t.Email != "") {
+		found, err = c.findUser(ctx, self, t)
+	}
+	if isNotFound(err) {
+		return sdk.Target{}, nothing
+	}
+	return found, err
+}
+
+func isNotFound(err error) bool { return err != nil && sdk.AsError(err).Code == sdk.CodeNotFound }
+
+func (c *Connector) findChannel(ctx context.Context, self *identity, t slackid.Target) (sdk.Target, error) {
+	if t.Channel != "" {
+		ch, err := c.channelInfo(ctx, t.Channel)
+		if err != nil {
+			return sdk.Target{}, err
+		}
+		return c.roomTarget(self, ch), nil
+	}
+	if t.Domain != "" && t.Domain != self.Domain && !strings.EqualFold(t.Domain, self.Team) {
+		return sdk.Target{}, sdk.Refuse(sdk.CodeNotFound, "this bridge reaches the workspace %s, not %s", self.Domain, t.Domain)
+	}
+	var found *channel
+	err := c.eachChannel(ctx, func(ch channel) bool {
+		if strings.EqualFold(ch.Name, t.Alias) {
+			found = &ch
+		}
+		return found == nil
+	})
+	if err != nil {
+		return sdk.Target{}, err
+	}
+	if found == nil {
+		return sdk.Target{}, sdk.Refuse(sdk.CodeNotFound, "no channel has this name")
+	}
+	return c.roomTarget(self, *found), nil
+}
+
+// eachChannel goes through public channels and the private ones that the bot is in.
+func (c *Connector) eachChannel(ctx context.Context, visit func(channel) bool) error {
+	cursor, types := "", "public_channel,private_channel"
+	for range 200 {
+		var page struct {
+			Channels []channel `json:"channels"`
+			next
+		}
+		args := url.Values{"types": {types}, "limit": {"500"}, "cursor": {cursor}, "exclude_archived": {"true"}}
+		_, err := c.api.call(ctx, "conversations.list", args, &page)
+		if codeOf(err) == "missing_scope" && types != "public_channel" {
+			types = "public_channel"
+			continue
+		}
+		if err != nil {
+			return explain("cannot list the channels", err)
+		}
+		for _, ch := range page.Channels {
+			if !visit(ch) {
+				return nil
+			}
+		}
+		if cursor = page.Meta.Cursor; cursor == "" {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *Connector) roomTarget(self *identity, ch channel) sdk.Target {
+	out := sdk.Target{Kind: sdk.TargetRoom, Portal: self.portal(ch.ID), Name: ch.Name, Topic: plainText(ch.Topic.Value), Count: ch.Members, Joined: ch.IsMember}
+	if ch.Name != "" && self.Domain != "" {
+		out.Alias = slackid.Alias(ch.Name, self.Domain)
+	}
+	if ch.Members == 0 {
+		out.Count = -1
+	}
+	return out
+}
+
+func (c *Connector) findUser(ctx context.Context, self *identity, t slackid.Target) (sdk.Target, error) {
+	switch {
+	case t.User != "":
+		u, err := c.people.get(ctx, t.User)
+		if err != nil {
+			return sdk.Target{}, err
+		}
+		return sdk.Target{Kind: sdk.TargetUser, User: c.info(u, self)}, nil
+	case t.Email != "":
+		var out struct {
+			User user `json:"user"`
+		}
+		if _, err := c.api.call(ctx, "users.lookupByEmail", url.Values{"email": {t.Email}}, &out); err != nil {
+			return sdk.Target{}, explain("cannot look the address up", err)
+		}
+		return sdk.Target{Kind: sdk.TargetUser, User: c.info(out.User, self)}, nil
+	}
+	all, err := c.people.all(ctx)
+	if err != nil {
+		return sdk.Target{}, err
+	}
+	for _, same := range []func(user) string{func(u user) string { return u.Name }, func(u user) string { return u.Profile.DisplayName }, user.name} {
+		for _, u := range all {
+			if !u.Deleted && strings.EqualFold(same(u), t.Name) {
+				return sdk.Target{Kind: sdk.TargetUser, User: c.info(u, self)}, nil
+			}
+		}
+	}
+	return sdk.Target{}, sdk.Refuse(sdk.CodeNotFound, "nobody is called that")
+}
+
+// Search implements sdk.Searcher: people first, then channels. The cursor is the number
+// of those before.
+func (c *Connector) Search(ctx context.Context, r sdk.SearchRequest) (sdk.SearchResult, error) {
+	self, err := c.me()
+	if err != nil {
+		return sdk.SearchResult{}, err
+	}
+	from := 0
+	if r.After != "" {
+		if from, err = strconv.Atoi(string(r.After)); err != nil || from < 0 {
+			return sdk.SearchResult{}, sdk.Refuse(sdk.CodeInvalid, "the search cannot be continued there")
+		}
+	}
+	limit := r.Limit
+	if limit <= 0 || limit > 200 {
+		limit = 50
+	}
+	words := strings.ToLower(strings.TrimSpace(r.Text))
+	fits := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return strings.Contains(strings.ToLower(n), words) })
+	}
+	var all []sdk.Target
+	if r.Want != sdk.TargetRoom {
+		people, err := c.people.all(ctx)
+		if err != nil {
+			return sdk.SearchResult{}, err
+		}
+		for _, u := range people {
+			if !u.Deleted && fits(u.Name, u.RealName, u.Profile.DisplayName, u.Profile.Email) {
+				all = append(all, sdk.Target{Kind: sdk.TargetUser, User: c.info(u, self)})
+			}
+		}
+	}
+	if r.Want != sdk.TargetUser {
+		err := c.eachChannel(ctx, func(ch channel) bool {
+			if fits(ch.Name, ch.Topic.Value) {
+				all = append(all, c.roomTarget(self, ch))
+			}
+			return len(all) < from+limit+1
+		})
+		if err != nil {
+			return sdk.SearchResult{}, err
+		}
+	}
+	out := sdk.SearchResult{Found: all[min(from, len(all)):min(from+limit, len(all))]}
+	if from+limit < len(all) {
+		out.Next = sdk.Cursor(strconv.Itoa(from + limit))
+	}
+	return out, nil
+}

@@ -1,0 +1,290 @@
+package slack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
+	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
+)
+
+// link is one Socket Mode connection.
+type link struct {
+	conn    *websocket.Conn
+	since   slackid.TS    // Slack's time when it was opened
+	acks    chan string   // of envelopes; what does not fit is sent again by Slack
+	hello   chan struct{} // closed by the greeting
+	leave   chan string   // the reason why Slack wants another connection
+	gone    chan struct{} // closed when nothing more comes
+	waiting atomic.Int64  // envelopes without acknowledgement
+	greeted sync.Once
+	cancel  context.CancelFunc
+}
+
+// frame is what comes over a connection.
+type frame struct {
+	Type       string          `json:"type"`
+	EnvelopeID string          `json:"envelope_id"`
+	Payload    json.RawMessage `json:"payload"`
+	Reason     string          `json:"reason"`
+	Attempt    int             `json:"retry_attempt"`
+}
+
+// Times of the keeper.
+const (
+	helloWait    = 20 * time.Second // for the greeting
+	retireWait   = 10 * time.Second // until an old connection with open envelopes is closed
+	pingEvery    = 30 * time.Second
+	pingWait     = 15 * time.Second
+	firstBackoff = 500 * time.Millisecond
+	lastBackoff  = 30 * time.Second
+	maxFrame     = 16 << 20
+)
+
+// keep holds a connection open. Where Slack announces that it will close one, the next
+// is there before; where there was none for a moment, the channels are read back.
+func (c *Connector) keep(ctx context.Context) {
+	defer c.work.Done()
+	pause := firstBackoff
+	var live *link
+	for ctx.Err() == nil {
+		if live == nil {
+			c.rooms.suspectAll()
+			l, err := c.open(ctx)
+			if err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				c.report(ctx, sdk.LoginTrouble, err)
+				wait := max(pause, sdk.AsError(err).RetryAfter)
+				pause = min(2*pause, lastBackoff)
+				if c.api.sleep(ctx, wait) != nil {
+					return
+				}
+				continue
+			}
+			pause = firstBackoff
+			live = l
+			c.report(ctx, sdk.LoginConnected, nil)
+			c.rooms.startCatchUp(ctx, l.since)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-live.gone:
+			live = nil
+		case reason := <-live.leave:
+			live = c.replace(ctx, live, reason)
+		}
+	}
+}
+
+// replace opens the next connection while the old one still works.
+func (c *Connector) replace(ctx context.Context, old *link, reason string) *link {
+	c.log.Debug("Slack wants another connection", "reason", reason)
+	pause := firstBackoff
+	for {
+		l, err := c.open(ctx)
+		if err == nil {
+			select {
+			case <-old.gone: // too late: there was a moment without
+				c.rooms.suspectAll()
+				c.rooms.startCatchUp(ctx, l.since)
+			default:
+			}
+			c.work.Add(1)
+			go c.retire(ctx, old)
+			return l
+		}
+		if ctx.Err() != nil {
+			return old
+		}
+		c.log.Warn("the next connection could not be opened", "error", err)
+		select {
+		case <-old.gone:
+			return nil
+		case <-ctx.Done():
+			return old
+		case <-c.opt.After(max(pause, sdk.AsError(err).RetryAfter)):
+		}
+		pause = min(2*pause, lastBackoff)
+	}
+}
+
+// retire closes a connection when everything that came over it is acknowledged.
+func (c *Connector) retire(ctx context.Context, l *link) {
+	defer c.work.Done()
+	end := c.opt.After(retireWait)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for l.waiting.Load() > 0 {
+		select {
+		case <-tick.C:
+			continue
+		case <-l.gone:
+		case <-end:
+		case <-ctx.Done():
+		}
+		break
+	}
+	_ = l.conn.Close(websocket.StatusNormalClosure, "")
+	l.cancel()
+}
+
+// open opens a connection and waits for its greeting.
+func (c *Connector) open(ctx context.Context) (*link, error) {
+	if c.self.Load() == nil {
+		if err := c.connect(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var out struct {
+		URL string `json:"url"`
+	}
+	header, err := c.api.callAs(ctx, c.api.app, "apps.connections.open", nil, &out)
+	if err != nil {
+		return nil, explain("cannot open a connection (app_token)", err)
+	}
+	dial, cancelDial := context.WithTimeout(ctx, time.Duration(c.conf.Timeout))
+	defer cancelDial()
+	conn, resp, err := websocket.Dial(dial, out.URL, &websocket.DialOptions{HTTPClient: c.api.http})
+	if resp != nil && resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	if err != nil {
+		return nil, sdk.RetryAfter(0, fmt.Errorf("slack: open the socket: %w", err))
+	}
+	conn.SetReadLimit(maxFrame)
+	linkCtx, cancel := context.WithCancel(ctx)
+	l := &link{
+		conn: conn, since: c.slackTime(header), acks: make(chan string, 4096), hello: make(chan struct{}), leave: make(chan string, 1), gone: make(chan struct{}), cancel: cancel,
+	}
+	c.work.Add(2)
+	go c.read(linkCtx, l)
+	go c.write(linkCtx, l)
+	select {
+	case <-l.hello:
+		return l, nil
+	case <-l.gone:
+		err = errors.New("slack: the socket was closed before its greeting")
+	case <-c.opt.After(helloWait):
+		err = errors.New("slack: the socket does not greet")
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	l.cancel()
+	return nil, sdk.RetryAfter(0, err)
+}
+
+// slackTime is the time on Slack's clock, a little before now.
+func (c *Connector) slackTime(h http.Header) slackid.TS {
+	now := c.opt.Now()
+	if t, err := http.ParseTime(h.Get("Date")); err == nil && t.Before(now) {
+		now = t
+	}
+	return tsOf(now)
+}
+
+func tsOf(t time.Time) slackid.TS {
+	return slackid.TS(fmt.Sprintf("%010d.%06d", t.Unix(), t.Nanosecond()/1000))
+}
+
+func timeOf(ts slackid.TS) time.Time {
+	sec, nsec, ok := ts.Unix()
+	if !ok {
+		return time.Time{}
+	}
+	return time.Unix(sec, nsec).UTC()
+}
+
+func (c *Connector) read(ctx context.Context, l *link) {
+	defer c.work.Done()
+	defer close(l.gone)
+	defer func() { _ = l.conn.CloseNow() }()
+	defer l.cancel()
+	for {
+		_, raw, err := l.conn.Read(ctx)
+		if err != nil {
+			if ctx.Err() == nil {
+				c.log.Debug("socket closed", "error", err)
+			}
+			return
+		}
+		var f frame
+		if json.Unmarshal(raw, &f) != nil {
+			c.log.Warn("a frame that is no JSON")
+			continue
+		}
+		c.frame(l, f)
+	}
+}
+
+// frame deals with what came; it never waits.
+func (c *Connector) frame(l *link, f frame) {
+	switch f.Type {
+	case "hello":
+		l.greeted.Do(func() { close(l.hello) })
+	case "disconnect":
+		select {
+		case l.leave <- f.Reason:
+		default:
+		}
+	case "events_api":
+		if c.draining.Load() || f.EnvelopeID == "" {
+			return // not acknowledged: Slack keeps it
+		}
+		l.waiting.Add(1)
+		c.take(f.Payload, func() { l.ack(f.EnvelopeID) })
+	default:
+		if f.EnvelopeID != "" {
+			l.waiting.Add(1)
+			l.ack(f.EnvelopeID)
+		}
+	}
+}
+
+// ack queues an acknowledgement.
+func (l *link) ack(id string) {
+	select {
+	case l.acks <- id:
+	default:
+		l.waiting.Add(-1)
+	}
+}
+
+func (c *Connector) write(ctx context.Context, l *link) {
+	defer c.work.Done()
+	defer l.cancel()
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case id := <-l.acks:
+			b, err := json.Marshal(map[string]string{"envelope_id": id})
+			if err == nil {
+				err = l.conn.Write(ctx, websocket.MessageText, b)
+			}
+			l.waiting.Add(-1)
+			if err != nil {
+				return
+			}
+		case <-ping.C:
+			alive, cancel := context.WithTimeout(ctx, pingWait)
+			err := l.conn.Ping(alive)
+			cancel()
+			if err != nil {
+				return
+			}
+		}
+	}
+}
