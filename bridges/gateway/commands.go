@@ -34,6 +34,9 @@ func verbs() []verb {
 		{word: "logins", title: "My accounts there", ability: sdk.AbilityLogin, run: verbLogins},
 		{word: "logout", title: "Sign out", args: "account", ability: sdk.AbilityLogin, run: verbLogout},
 		{word: "status", title: "How the bridge is doing", run: verbStatus},
+		{word: "links", title: "Linked rooms", run: verbLinks},
+		{word: "link", title: "Link a room here with one there", args: "room here, then room there", run: verbLink},
+		{word: "unlink", title: "End a link", args: "room here, then room there (or all)", run: verbUnlink},
 	}
 }
 

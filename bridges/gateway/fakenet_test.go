@@ -25,6 +25,7 @@ type fakeNet struct {
 	signals []sdk.Signal
 	loaded  []sdk.Login
 	joins   int
+	left    int
 	serial  int
 	watched []sdk.RemoteUserID
 	byOp    map[sdk.OpID]sdk.Delivered // what an idempotent network remembers
@@ -195,7 +196,13 @@ func (n *fakeNet) JoinPortal(_ context.Context, r sdk.JoinRequest) (sdk.ChatInfo
 	return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeNotFound, "there is no room %s", r.Portal.Room)
 }
 
-func (n *fakeNet) LeavePortal(context.Context, sdk.LeaveRequest) error { return nil }
+func (n *fakeNet) LeavePortal(context.Context, sdk.LeaveRequest) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left++
+	n.note()
+	return nil
+}
 
 func (n *fakeNet) ChatInfo(_ context.Context, r sdk.ChatInfoRequest) (sdk.ChatInfo, error) {
 	n.mu.Lock()

@@ -42,21 +42,18 @@ func (m *Module) AddLink(ctx context.Context, room jid.JID, remotes []RemoteName
 	if err := m.linkable(room); err != nil {
 		return nil, err
 	}
-	l := m.links.ensure(m, room)
-	defer m.links.drop(l)
-	if err := l.take(ctx); err != nil {
-		return nil, err
-	}
-	defer l.give()
 	var out []RemoteResult
-	for _, r := range remotes {
-		who := ""
-		if !by.IsZero() {
-			who = by.Bare().String()
+	err := m.change(ctx, func() *link { return m.links.ensure(m, room) }, func(l *link) error {
+		for _, r := range remotes {
+			who := ""
+			if !by.IsZero() {
+				who = by.Bare().String()
+			}
+			out = append(out, RemoteResult{Remote: r, Err: l.join(ctx, linkRemote{Bridge: r.Bridge, Room: r.Room, By: who}, by)})
 		}
-		out = append(out, RemoteResult{Remote: r, Err: l.join(ctx, linkRemote{Bridge: r.Bridge, Room: r.Room, By: who}, by)})
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 // linkable refuses addresses that are no rooms of people.

@@ -32,23 +32,22 @@ func (m *Module) fileLinks(ctx context.Context, specs []LinkSpec) error {
 		}
 		want[s.Room] = append(want[s.Room], s.Remotes...)
 	}
+	rooms := map[jid.JID]bool{}
 	for room := range want {
-		m.links.ensure(m, room)
+		rooms[room] = true
+	}
+	for _, l := range m.links.all() {
+		rooms[l.room] = true
 	}
 	var errs []error
-	for _, l := range m.links.all() {
-		errs = append(errs, l.setFile(ctx, want[l.room]))
-		m.links.drop(l)
+	for room := range rooms {
+		errs = append(errs, m.change(ctx, func() *link { return m.links.ensure(m, room) }, func(l *link) error { return l.setFile(ctx, want[room]) }))
 	}
 	return errors.Join(errs...)
 }
 
-// setFile makes the file's remotes of one link be those of the list.
+// setFile makes the file's remotes of one link be those of the list. The turn is held.
 func (l *link) setFile(ctx context.Context, want []RemoteName) error {
-	if err := l.take(ctx); err != nil {
-		return err
-	}
-	defer l.give()
 	for _, r := range l.snapshot().Remotes {
 		if r.File && !slices.Contains(want, RemoteName{r.Bridge, r.Room}) {
 			if _, err := l.leave(ctx, r); err != nil {
@@ -100,10 +99,14 @@ func (b *Bridge) joinPending(ctx context.Context) {
 
 // joinOne joins one of them, unless somebody has done so meanwhile.
 func (l *link) joinOne(ctx context.Context, r linkRemote) error {
-	if err := l.take(ctx); err != nil {
-		return err
+	err := l.m.change(ctx, func() *link { return l.m.links.of(l.room) }, func(l *link) error { return l.joinFile(ctx, r) })
+	if errors.Is(err, ErrNoLink) {
+		return nil // it is no longer linked
 	}
-	defer l.give()
+	return err
+}
+
+func (l *link) joinFile(ctx context.Context, r linkRemote) error {
 	i := slices.IndexFunc(l.snapshot().Remotes, func(x linkRemote) bool { return x.Bridge == r.Bridge && x.Room == r.Room && x.Key == "" })
 	if i < 0 {
 		return nil

@@ -25,15 +25,19 @@ func (m *Module) linkOf(room jid.JID) (*link, error) {
 
 // RemoveLink takes remote rooms out of a link, all of them if none is named. Those of the configuration file stay.
 func (m *Module) RemoveLink(ctx context.Context, room jid.JID, remotes []RemoteName) ([]RemoteResult, error) {
-	l, err := m.linkOf(room)
-	if err != nil {
-		return nil, err
+	var out []RemoteResult
+	err := m.change(ctx, func() *link { return m.links.of(room) }, func(l *link) error {
+		out = l.remove(ctx, remotes)
+		return nil
+	})
+	if errors.Is(err, ErrNoLink) {
+		err = fmt.Errorf("%s %w", room, ErrNoLink)
 	}
-	defer m.links.drop(l)
-	if err := l.take(ctx); err != nil {
-		return nil, err
-	}
-	defer l.give()
+	return out, err
+}
+
+// remove takes remotes out, each for itself. The turn is held.
+func (l *link) remove(ctx context.Context, remotes []RemoteName) []RemoteResult {
 	state := l.snapshot()
 	if len(remotes) == 0 {
 		for _, r := range state.Remotes {
@@ -46,7 +50,7 @@ func (m *Module) RemoveLink(ctx context.Context, room jid.JID, remotes []RemoteN
 		at := slices.IndexFunc(state.Remotes, func(r linkRemote) bool { return r.Bridge == n.Bridge && r.Room == n.Room })
 		switch {
 		case at < 0:
-			res.Err = fmt.Errorf("%s is not linked with it", room)
+			res.Err = fmt.Errorf("%s is not linked with it", l.room)
 		case state.Remotes[at].File:
 			res.Err = errors.New("it belongs to the configuration file; take it out there and reload")
 		default:
@@ -54,7 +58,7 @@ func (m *Module) RemoveLink(ctx context.Context, room jid.JID, remotes []RemoteN
 		}
 		out = append(out, res)
 	}
-	return out, nil
+	return out
 }
 
 // leave takes one remote out of the link and leaves it on its network, now or when its plugin is there. The turn is held.

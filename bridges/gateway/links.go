@@ -126,17 +126,28 @@ func newLink(m *Module, room jid.JID) *link {
 		heard: loop.New()}
 }
 
-// take begins a change of the remotes; give ends it.
-func (l *link) take(ctx context.Context) error {
-	select {
-	case l.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("gateway: link %s: %w", l.room, ctx.Err())
+// change lets f change the remotes of a link, one change at a time; a link that has none afterwards is forgotten. find returns the link, nil if there is none.
+func (m *Module) change(ctx context.Context, find func() *link, f func(*link) error) error {
+	for {
+		l := find()
+		if l == nil {
+			return ErrNoLink
+		}
+		select {
+		case l.turn <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("gateway: link %s: %w", l.room, ctx.Err())
+		}
+		if m.links.of(l.room) != l { // it was forgotten meanwhile
+			<-l.turn
+			continue
+		}
+		err := f(l)
+		m.links.drop(l)
+		<-l.turn
+		return err
 	}
 }
-
-func (l *link) give() { <-l.turn }
 
 // live returns the portals of a link.
 func (l *link) live() []*portal {

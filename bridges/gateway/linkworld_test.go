@@ -234,3 +234,7 @@ func (w *linked) barrier() {
 		w.t.Fatal(err)
 	}
 }
+
+type node = xmlstream.Node
+
+func mustRoom(s string) jid.JID { return jid.MustParse(s) }
