@@ -42,31 +42,24 @@ func (c *Clock) AfterFunc(d time.Duration, fn func()) module.Timer {
 	return t
 }
 
-// Pass moves the clock and runs the timers that are due, each at its time, earlier ones first.
+// Pass moves the clock and runs the timers that are due then, in the order of their times. What they set, in whatever goroutine, counts from the end: so
+// a scenario does not depend on who is faster.
 func (c *Clock) Pass(d time.Duration) {
 	c.mu.Lock()
-	end := c.now.Add(d)
-	for {
-		next := -1
-		for i, t := range c.timers {
-			if !t.at.After(end) && (next < 0 || t.at.Before(c.timers[next].at)) {
-				next = i
-			}
-		}
-		if next < 0 {
-			break
-		}
-		t := c.timers[next]
-		c.timers = slices.Delete(c.timers, next, next+1)
+	c.now = c.now.Add(d)
+	var due []*clockTimer
+	c.timers = slices.DeleteFunc(c.timers, func(t *clockTimer) bool {
 		if t.at.After(c.now) {
-			c.now = t.at
+			return false
 		}
-		c.mu.Unlock()
-		t.fn()
-		c.mu.Lock()
-	}
-	c.now = end
+		due = append(due, t)
+		return true
+	})
 	c.mu.Unlock()
+	slices.SortStableFunc(due, func(x, y *clockTimer) int { return x.at.Compare(y.at) })
+	for _, t := range due {
+		t.fn()
+	}
 }
 
 // Stop implements module.Timer.
