@@ -47,7 +47,7 @@ func readConference(room string, n *xmlstream.Node) *bookmark {
 	return b
 }
 
-// node writes the <conference/> in one of the two namespaces; the older one names the room (XEP-0402 §4.3.1).
+// node writes the <conference/> in one of the two namespaces; the older one names the room (XEP-0402 §5.3.1).
 func (b *bookmark) node(space string) *xmlstream.Node {
 	n := xmlstream.NewNode(space, "conference")
 	if space == ns.BookmarksStorage {
@@ -141,7 +141,7 @@ type difference struct {
 	retract []string
 }
 
-// diff compares the bookmarks that there are with those that a client of XEP-0048 wants. Unchanged ones are left alone (XEP-0402 §4.3.2). There may be
+// diff compares the bookmarks that there are with those that a client of XEP-0048 wants. Unchanged ones are left alone (XEP-0402 §5.3.2). There may be
 // thousands, and others wait: each is looked at once.
 func diff(have, want []*bookmark) difference {
 	var d difference

@@ -28,7 +28,7 @@ func items(t *testing.T, inner ...string) (out []*xmlstream.Node) {
 
 const conference = "<conference xmlns='urn:xmpp:bookmarks:1'"
 
-// XEP-0402 §4.3.2: what differs is written, what is the same is not, and what an older client does not know stays.
+// XEP-0402 §5.3.2: what differs is written, what is the same is not, and what an older client does not know stays.
 func TestDiff(t *testing.T) {
 	have := []string{
 		"id='a@c.x'>" + conference + " name='A' autojoin='1'><nick>me</nick><extensions><x xmlns='u:x' y='1'/></extensions></conference>",

@@ -200,7 +200,7 @@ func (m *Module) isOwn(account jid.JID, text string) bool {
 	return true
 }
 
-// listPublished changes the items to match a list that a client has published (XEP-0402 §4.3.2). What this module has written itself says
+// listPublished changes the items to match a list that a client has published (XEP-0402 §5.3.2). What this module has written itself says
 // nothing: items may have been added since.
 func (m *Module) listPublished(account jid.JID, storage *xmlstream.Node) {
 	if m.isOwn(account, canonical(storage)) {

@@ -11,6 +11,9 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
+// itemOverhead is what an item costs beside its payload and id: it bounds how many there are in an answer.
+const itemOverhead = 64
+
 // maxBelow is how many nodes below a collection are looked at for their items.
 const maxBelow = 1000
 
@@ -127,7 +130,7 @@ func (o *op) leafItems(name string, limit, room int) (n *xmlstream.Node, used in
 		if it == nil {
 			continue
 		}
-		size := len(it.Payload) + len(it.ID)
+		size := len(it.Payload) + len(it.ID) + itemOverhead
 		if used > 0 && used+size > room {
 			return n, used, false, nil
 		}

@@ -64,6 +64,7 @@ func (o *op) setConfig() (*xmlstream.Node, error) {
 	if err := o.trim(); err != nil {
 		return nil, err
 	}
+	o.opened(was)
 	if was.Expire != o.rec.Config.Expire {
 		o.listExpiry()
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
-// displayed is XEP-0490 §4: a message tells what was displayed beside what it says; the server takes that out, before it is archived or shown to
+// displayed is XEP-0490 §4.5.3: a message tells what was displayed beside what it says; the server takes that out, before it is archived or shown to
 // anybody (§5.2), and publishes it.
 func (m *Module) displayed(ctx context.Context, am *event.AccountMessage) error {
 	st := am.Stanza
@@ -35,7 +35,7 @@ func (m *Module) displayed(ctx context.Context, am *event.AccountMessage) error 
 	return nil
 }
 
-// displayedOptions are those of XEP-0490 §3.1 and §6: nobody else sees it, and nothing is lost.
+// displayedOptions are those of XEP-0490 §4.2 and §7: nobody else sees it, and nothing is lost.
 func displayedOptions() map[string]string {
 	return map[string]string{
 		"persist_items": "true", "max_items": "max", "send_last_published_item": node.SendNever, "access_model": string(node.Whitelist),

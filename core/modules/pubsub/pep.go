@@ -173,6 +173,25 @@ func (m *Module) showLast(ctx context.Context, svc *service, full jid.JID, which
 	}
 }
 
+// opened shows the last item to those who may read an account's node from now on, since its access model is another (XEP-0060 §12.2).
+func (o *op) opened(was node.Config) {
+	rec := *o.rec
+	if !o.svc.account || was.Access == rec.Config.Access || rec.Config.SendLast != node.SendPresence {
+		return
+	}
+	before := *o.rec
+	before.Config = was
+	had := o.m.automatic(o.ctx, o.svc, &before, nil)
+	o.after = append(o.after, func() {
+		ctx := context.Background()
+		for _, full := range o.m.automatic(ctx, o.svc, &rec, nil) {
+			if !slices.Contains(had, full) {
+				o.m.sendLastItem(ctx, o.svc, &rec, full)
+			}
+		}
+	})
+}
+
 // rosterChanged ends what the change takes away from a contact, and shows last items to one who gets the account's presence from now on, or is in a
 // group from now on that a node is for (XEP-0163 §4.3.4, XEP-0060 §12.2).
 func (m *Module) rosterChanged(ctx context.Context, c *event.RosterChange) error {
