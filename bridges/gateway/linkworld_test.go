@@ -37,6 +37,7 @@ type linkOptions struct {
 	net   func(name string, n *fakeNet)
 	store func(storage.Store) storage.Store
 	links []gateway.LinkSpec
+	media gateway.Media
 	away  bool
 }
 
@@ -69,7 +70,7 @@ func newLinked(t testing.TB, o linkOptions) *linked {
 		Store:   o.store,
 		Modules: modules.Options{MUC: muc.Options{Hosts: hosts}},
 		Extra: func() []module.Module {
-			gw, err := gateway.New(gateway.Options{Bridges: specs, Tune: o.tune, Links: w.links,
+			gw, err := gateway.New(gateway.Options{Bridges: specs, Tune: o.tune, Links: w.links, Media: o.media,
 				Admins:   func(context.Context) []jid.JID { return w.admins },
 				Detached: func(name string, _ error) { w.ended <- name }})
 			if err != nil {
