@@ -97,7 +97,7 @@ func (m *Module) routes(scope module.Scope, own bool, of sourceOf) []module.IQRo
 
 // features are what an archive announces (XEP-0313 §6).
 func (m *Module) features(person bool) []string {
-	f := []string{ns.MAM, ns.MAMExtended}
+	f := []string{ns.MAM, ns.MAMExtended, ns.RSM} // XEP-0059 §6
 	if person {
 		f = append(f, ns.MAMGroupchatField)
 	}

@@ -117,8 +117,16 @@ func BenchmarkArchive(b *testing.B) {
 		pageIn(b, "nobody", storage.Range{Peer: "nobody@example.net", Limit: 50}, 0)
 	}
 	b.Run("with/before-blocks", rare)
+	start := time.Now()
 	slices, longest := sweepAll(b, s)
-	b.Logf("blocks were made in %d slices, the longest of %v", slices, longest)
+	took := time.Since(start)
+	b.Run("with/making-blocks", func(b *testing.B) {
+		for b.Loop() { //nolint:revive // what is reported was measured above
+		}
+		b.ReportMetric(float64(slices), "slices")
+		b.ReportMetric(float64(took.Milliseconds())/float64(slices), "ms/slice")
+		b.ReportMetric(float64(longest.Milliseconds()), "ms/longest")
+	})
 	b.Run("with/blocks", rare)
 	b.Run("count/1001", func(b *testing.B) {
 		for b.Loop() {
