@@ -77,8 +77,10 @@ type driver struct {
 	guild, one, two, me, bob string
 }
 
-func newDriver(t testing.TB) plugintest.Driver {
-	d := &driver{Server: discordtest.New(discordtest.Options{}), t: t}
+func newDriver(t testing.TB) plugintest.Driver { return newDriverWith(t, discordtest.Options{}) }
+
+func newDriverWith(t testing.TB, o discordtest.Options) *driver {
+	d := &driver{Server: discordtest.New(o), t: t}
 	t.Cleanup(func() { d.Close(); http.DefaultTransport.(*http.Transport).CloseIdleConnections() })
 	d.me, d.bob = d.AddUser("ann", "Ann"), d.AddUser("bob", "Bob")
 	d.guild = d.AddGuild("Garden", d.me)

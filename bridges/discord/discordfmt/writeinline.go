@@ -17,6 +17,7 @@ type inlineWriter struct {
 	lines bool // the block may have several lines
 	open  []richtext.Kind
 	label bool // within the label of a link
+	fresh bool // an italic text has just begun
 }
 
 func writeInlines(nodes []richtext.Node, lines bool) string {
@@ -59,11 +60,11 @@ func (w *inlineWriter) raw(s string) {
 		return
 	}
 	// "* a*" is no style: there is no space inside its signs.
-	if w.mark == '*' && (s[0] == ' ' || s[0] == '\t') {
+	if w.fresh && (s[0] == ' ' || s[0] == '\t') {
 		w.b.WriteString(zero)
 	}
 	w.b.WriteString(s)
-	w.mark, w.start = 0, false
+	w.mark, w.start, w.fresh = 0, false, false
 }
 
 // sign writes a mark of a style; marks that would run together are parted.
@@ -72,7 +73,7 @@ func (w *inlineWriter) sign(s string) {
 		w.b.WriteString(zero)
 	}
 	w.b.WriteString(s)
-	w.mark, w.start = s[0], false
+	w.mark, w.start, w.fresh = s[0], false, false
 }
 
 func (w *inlineWriter) styled(n richtext.Node) {
@@ -88,6 +89,7 @@ func (w *inlineWriter) styled(n richtext.Node) {
 		w.text("(" + n.Text + ") ")
 	}
 	w.sign(mark)
+	w.fresh = mark == "*"
 	w.open = append(w.open, n.Kind)
 	w.nodes(n.Children)
 	w.open = w.open[:len(w.open)-1]
@@ -106,11 +108,11 @@ func (w *inlineWriter) lineBreak() {
 	if s := w.b.String(); s == "" || strings.HasSuffix(s, "\n") {
 		w.b.WriteString(zero)
 	}
-	if w.mark == '*' {
+	if w.fresh {
 		w.b.WriteString(zero)
 	}
 	w.b.WriteByte('\n')
-	w.mark, w.start = 0, true
+	w.mark, w.start, w.fresh = 0, true, false
 }
 
 // code writes a span; within styles only what cannot be taken for their marks.
