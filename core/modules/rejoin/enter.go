@@ -76,6 +76,7 @@ func (s *seat) enter() {
 	r.step++
 	step := r.step
 	s.joins++
+	r.settling = false
 	s.state, s.joinID = rejoining, s.token+"."+strconv.Itoa(s.joins)
 	r.seen, r.usurper = map[string]bool{}, nil
 	to, err := s.p.room.WithResource(r.nick)

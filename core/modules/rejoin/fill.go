@@ -55,20 +55,28 @@ func (s *seat) paged(answer *stanza.Stanza) {
 			s.page(rsm.Request{Max: size, Index: -1})
 			return
 		}
-		s.p.a.m.d.Log.Info("a room's archive could not be read", "room", s.p.room.String(), "err", e)
+		if s.p.a.m.d.Log.Info("a room's archive could not be read", "room", s.p.room.String(), "err", e); r.missed && !r.again {
+			r.again = true
+			s.page(rsm.Request{Max: size, After: r.after, Index: -1})
+			return
+		}
 		s.settle()
 		return
 	}
 	left := s.p.a.m.o.Messages - r.count
-	complete := isComplete(answer)
+	more := r.news > 0 && left > 0 && !isComplete(answer)
+	want := size // what was dropped here may be read beyond the bound
+	if left > 0 {
+		want = min(size, left)
+	}
 	switch {
-	case r.pages > s.p.a.m.o.Messages/size+4, left <= 0: // a room that goes on for ever
+	case r.pages > s.p.a.m.o.Messages/size+4: // a room that goes on for ever
 		s.settle()
-	case r.missed, !complete && r.news > 0 && !r.jumped && left > size:
-		s.page(rsm.Request{Max: min(size, left), After: r.after, Index: -1})
-	case !complete && r.news > 0 && !r.jumped: // the rest is too much: the newest of it, and the client asks for the others itself
+	case r.jumped && r.missed, !r.jumped && left > size && (more || r.missed):
+		s.page(rsm.Request{Max: want, After: r.after, Index: -1})
+	case !r.jumped && (more || r.missed): // the rest is too much: the newest of it, and the client asks for the others itself
 		r.jumped = true
-		s.page(rsm.Request{Max: min(size, left), Backward: true, Index: -1})
+		s.page(rsm.Request{Max: want, Backward: true, Index: -1})
 	default:
 		s.settle()
 	}
@@ -97,12 +105,10 @@ func (s *seat) result(in *incoming) bool {
 	r, m := s.r, s.p.a.m
 	res, _ := in.st.Child(ns.MAM, "result")
 	id := res.Attr("id")
-	if in.st.From != s.p.room || res.Attr("queryid") != r.query || r.got >= s.size() || r.count >= m.o.Messages || id == "" || len(id) > maxID {
+	if in.st.From != s.p.room || res.Attr("queryid") != r.query || r.got >= s.size() || r.count >= m.o.Messages+pageSize || id == "" || len(id) > maxID {
 		return false
 	}
-	st := s.archivedMessage(res, id)
-	r.got++
-	if st == nil || r.given[id] {
+	if r.got++; r.given[id] {
 		return false
 	}
 	id = strings.Clone(id)
@@ -110,7 +116,8 @@ func (s *seat) result(in *incoming) bool {
 	r.count++
 	r.news++
 	r.after = id
-	if r.byTime && s.inRecent(st) {
+	st := s.archivedMessage(res, id)
+	if st == nil || r.byTime && s.inRecent(st) {
 		return false
 	}
 	s.note(st)

@@ -95,14 +95,20 @@ func (s *seat) hold(in *incoming) bool {
 
 // overflow: the archive has what waits, so it is read once more. Without one the messages go to the client now.
 func (s *seat) overflow(in *incoming) bool {
-	if s.state == filling && s.r.archive {
+	if s.state == filling && s.r.archive && !s.r.settling {
 		s.r.missed = true
 		s.unhold()
 		return false
 	}
 	s.flush()
-	s.note(in.st)
-	return s.show(in.st)
+	if s.fresh(in.st) {
+		s.note(in.st)
+		s.show(in.st)
+	}
+	if s.r.settling { // behind these
+		s.settle()
+	}
+	return false
 }
 
 // unhold returns what waits and forgets it.
@@ -129,7 +135,7 @@ func (s *seat) flush() {
 // settle delivers what waits; when nothing does any more, all is as it was.
 func (s *seat) settle() {
 	a, r := s.p.a, s.r
-	s.state = filling
+	s.state, r.settling = filling, true
 	r.step++
 	step := r.step
 	s.stopTimer()

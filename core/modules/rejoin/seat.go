@@ -81,8 +81,11 @@ type recovery struct {
 	count  int
 	given  map[string]bool
 	missed bool // something that waited was dropped since the page was asked for
-	jumped bool
-	byTime bool
+	jumped bool // to the newest page
+	byTime bool // the archive is asked by time
+	again  bool // it was asked again after an error
+	// settling: what waits is being delivered.
+	settling bool
 }
 
 func (p *place) seat(full jid.JID) *seat {
