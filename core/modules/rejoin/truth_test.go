@@ -86,7 +86,11 @@ func TestTheClientSeesTheTruth(t *testing.T) {
 func truth(t *testing.T, seed uint64) {
 	room := newFarRoom(seed)
 	remote := xmpptest.NewRemote("far.example")
+	left := make(chan struct{}, 1)
 	remote.Answer = func(st *stanza.Stanza) []*stanza.Stanza {
+		if st.Type == stanza.TypeUnavailable {
+			left <- struct{}{}
+		}
 		room.mu.Lock()
 		defer room.mu.Unlock()
 		remote.Queue(room.answer(st)...)
@@ -141,6 +145,7 @@ func truth(t *testing.T, seed uint64) {
 	settle()
 	check(t, room, v, first)
 	alice.Close()
+	<-left // the session is over when the room hears of it
 	s.Settle(t)
 	if st := s.Module("rejoin").(*rejoin.Module).Stats(); st.Seats != 0 || st.Known != 0 || st.Held != 0 || st.Asking != 0 {
 		t.Errorf("something stays when nobody is there: %+v", st)
