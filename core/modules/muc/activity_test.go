@@ -133,18 +133,3 @@ func TestSlowModeSameID(t *testing.T) {
 		})
 	}
 }
-
-func TestPaceForgets(t *testing.T) {
-	var p pace
-	at := time.Unix(epoch, 0)
-	for i := range 1000 {
-		who, err := jid.New("u"+strings.Repeat("x", i%500)+string(rune('a'+i/500)), "example.org", "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.note(who, lastWord{At: at.Add(time.Duration(i) * time.Minute)}, time.Minute)
-	}
-	if len(p.last) > 100 {
-		t.Errorf("%d are remembered", len(p.last))
-	}
-}

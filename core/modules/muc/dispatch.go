@@ -75,6 +75,7 @@ var features = []func(*dispatch){
 func newDispatch() *dispatch {
 	d := &dispatch{stanzas: map[stanzaKey]entry{}, iq: map[iqKey]entry{}, messages: map[xmlstream.Name]entry{},
 		service: map[iqKey]func(*host) *xmlstream.Node{}, refine: map[stanzaKey]func(*stanza.Stanza) (entry, bool){}}
+	d.personTables = []string{tableRequests, tableVoices}
 	d.items = map[string]func(*actor, jid.JID) []module.DiscoItem{}
 	for _, f := range slices.Concat(features, moreFeatures) {
 		f(d)

@@ -161,7 +161,7 @@ func TestNothingStaysOfAnAccount(t *testing.T) {
 			}
 			w.do(bob, "<iq type='set' id='r' to='"+coven+"'><query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value></field><field var='muc#register_roomnick'><value>Bob</value></field></x></query></iq>")
 			before := map[string]int{}
-			for _, table := range personTables {
+			for _, table := range w.m.dispatch.personTables {
 				if before[table] = w.rows(table, coven); before[table] == 0 {
 					t.Errorf("there is nothing in %s that could go", table)
 				}
@@ -174,7 +174,7 @@ func TestNothingStaysOfAnAccount(t *testing.T) {
 			}
 			w.forgetAll()
 			w.deleteAccount("bob@example.org", false)
-			for _, table := range personTables {
+			for _, table := range w.m.dispatch.personTables {
 				if n := w.rows(table, coven); n != before[table]-1 {
 					t.Errorf("%s: %d rows of %d are left", table, n, before[table])
 				}

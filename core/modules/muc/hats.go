@@ -29,6 +29,7 @@ func hatsFeature(d *dispatch) {
 		}
 		return []string{ns.Hats, ns.Commands}
 	})
+	d.tables, d.personTables = append(d.tables, tableHats), append(d.personTables, tableHats)
 	hatCommands(d)
 }
 

@@ -7,13 +7,17 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/activity"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/mention"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/slowmode"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
 	"github.com/viaduct-xmpp/viaduct/core/storage"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
 )
 
-// hooks are the moments of a room at which features take part that XEP-0045 does not know (docs/adr/0010). They run in the room's
+// hooks are the moments of a room at which features take part that XEP-0045 does not know (docs/adr/0010); those in folders of their own see less of it
+// (seat.go). They run in the room's
 // goroutine, in the order of the table of features, but for routes, which run in the asker's.
 type hooks struct {
 	guards  []func(*actor, *event.RoomMessage) error            // a person's message to everybody: an error refuses it
@@ -26,18 +30,19 @@ type hooks struct {
 	routes  []func(*Module) module.IQRoute                      // requests to the host itself
 
 	configures []func(*actor, *journal.Unit, room.Config) // the configuration changes: rows for its unit
+	forgets    []func(*actor, jid.JID)                    // a person's account was deleted, and her rows with it
+
+	tables       []string // of features; their rows are owned by the room and go with it
+	personTables []string // those of a room, and of features, whose key is a bare JID
 }
 
-// features that XEP-0045 does not know, one file each.
-var moreFeatures = []func(*dispatch){takeBackFeature, slowModeFeature, activityFeature, hatsFeature, tokensFeature, mentionsFeature, searchFeature,
-	versionsFeature}
-
-// featureTables are the tables of those features. Their rows are owned by the room and go with it.
-var featureTables = []string{tableActivity, tableHats, tableTokens, tableAffiliations, tablePace}
+// moreFeatures are features that XEP-0045 does not know and that act on the actor, one file each.
+var moreFeatures = []func(*dispatch){takeBackFeature, plugged(slowmode.Feature), plugged(activity.Feature), hatsFeature, tokensFeature,
+	plugged(mention.Feature), searchFeature, versionsFeature}
 
 // dropFeatures adds the rows that remove what features have stored for a room.
-func dropFeatures(u *journal.Unit, at jid.JID) {
-	for _, t := range featureTables {
+func (h *hooks) dropFeatures(u *journal.Unit, at jid.JID) {
+	for _, t := range h.tables {
 		u.Add(storage.DeleteRows{Table: t, Owner: at.String()})
 	}
 }
@@ -45,12 +50,10 @@ func dropFeatures(u *journal.Unit, at jid.JID) {
 // extras are what features remember of a room while it is in memory.
 type extras struct {
 	takingBack *takingBack
-	pace       pace
-	said       register
 	hats       map[string][]string // bare JID -> URIs
 	tokens     map[string]token    // nil: not read yet
-	occupants  occupantIDs
 	lists      listVersions
+	memory     map[any]any // of features in folders of their own (plug.Room)
 }
 
 // newExtras makes what features remember of a room that has just become this actor's.

@@ -168,7 +168,7 @@ func (m *Module) sweepTemporary(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("muc: start: temporary room: %w", err)
 			}
-			dropRoom(u, at)
+			m.dropRoom(u, at)
 		}
 		if len(kept) > 0 {
 			u.Add(storage.DeleteRows{Table: tableKept, Owner: name})

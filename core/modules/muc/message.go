@@ -1,7 +1,6 @@
 package muc
 
 import (
-	"crypto/sha256"
 	"encoding/base32"
 	"errors"
 	"io"
@@ -98,19 +97,10 @@ func (a *actor) dedupe(in *inbound, rec *event.MessageRecord, o *room.Occupant) 
 	if stanzaid.Origin(in.st.Payload) == "" && in.st.ID == "" {
 		return
 	}
-	sum := repetition(in.st)
+	sum := room.Repetition(in.st)
 	d := storage.Dedupe{Scope: a.jid.String() + "\x00" + o.Bare.String(), ID: int64(rec.ID), At: a.m.d.Clock.Now()}
 	copy(d.Key[:], sum[:])
 	rec.Unit.Lead(d)
-}
-
-// repetition is what a message and its repetition have in common: the sender's id and the body.
-func repetition(st *stanza.Stanza) [sha256.Size]byte {
-	id := stanzaid.Origin(st.Payload)
-	if id == "" {
-		id = st.ID
-	}
-	return sha256.Sum256([]byte(id + "\x00" + st.Body()))
 }
 
 // unsaid tells the sender that her message was not stored; a repetition is nothing to tell: it is there.

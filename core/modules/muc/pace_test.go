@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/slowmode"
 )
 
 // says lets somebody speak and tells what becomes of it: "" or the condition of an error.
@@ -76,17 +77,17 @@ func TestPaceIsDurable(t *testing.T) {
 	w.sync()
 	w.join(alice, coven, "Alice")
 	_ = w.says(alice, "a1") // is stored behind it
-	if n := w.rows(tablePace, coven); n != 0 {
+	if n := w.rows(slowmode.Table, coven); n != 0 {
 		t.Errorf("%d are remembered who have waited", n)
 	}
 	w.join(bob, coven, "Bob")
 	_ = w.says(bob, "m3")
 	w.forgetAll()
-	if n := w.rows(tablePace, coven); n != 1 {
+	if n := w.rows(slowmode.Table, coven); n != 1 {
 		t.Errorf("%d are remembered", n)
 	}
 	w.configure(alice, coven, "muc#roomconfig_slow_mode_duration", "0")
-	if n := w.rows(tablePace, coven); n != 0 {
+	if n := w.rows(slowmode.Table, coven); n != 0 {
 		t.Errorf("%d are remembered in a room that is not slow", n)
 	}
 }

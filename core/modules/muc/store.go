@@ -160,19 +160,19 @@ func (a *actor) saveNew(u *journal.Unit, r *room.Room, lists map[string]room.Aff
 }
 
 // dropRoom adds the rows that remove all that a room has stored.
-func dropRoom(u *journal.Unit, at jid.JID) {
+func (m *Module) dropRoom(u *journal.Unit, at jid.JID) {
 	u.Add(storage.DeleteRoom{JID: at.String()},
 		storage.DeleteRow{Table: tableTemporary, Owner: at.Domain(), Key: at.String()},
 		storage.DeleteRows{Table: tableVCard, Owner: at.String()},
 		storage.DeleteRows{Table: tableRequests, Owner: at.String()},
 		storage.DeleteRows{Table: tableVoices, Owner: at.String()},
 		storage.DeleteRows{Table: tableNicks, Owner: at.String()})
-	dropFeatures(u, at)
+	m.dispatch.dropFeatures(u, at)
 }
 
 // drop adds the rows that remove this room.
 func (a *actor) drop(u *journal.Unit) {
-	dropRoom(u, a.jid)
+	a.m.dropRoom(u, a.jid)
 	if k := a.room.Config.Keeper; k != "" {
 		u.Add(storage.DeleteRow{Table: tableKeepers, Owner: k, Key: a.jid.String()})
 	}

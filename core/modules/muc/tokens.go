@@ -33,6 +33,7 @@ const (
 
 // tokensFeature: tokens with which somebody whose address is not known becomes a member (XEP-0488). Who may invite may make them.
 func tokensFeature(d *dispatch) {
+	d.tables = append(d.tables, tableTokens)
 	d.onIQ(stanza.TypeSet, ns.MUCTokenInvite, "request", exclusive, (*actor).makeToken)
 	d.onIQ(stanza.TypeGet, ns.MUCTokenInvite, "tokens", exclusive, (*actor).listTokens)
 	d.onIQ(stanza.TypeSet, ns.MUCTokenInvite, "revoke", exclusive, (*actor).revokeToken)

@@ -18,9 +18,6 @@ import (
 // tableTraces: owner bare JID, key room. A row may outlive what it points at: then there is nothing to remove.
 const tableTraces = "muc.traces"
 
-// personTables are the tables of a room whose key is a bare JID.
-var personTables = []string{tableRequests, tableVoices, tableHats, tablePace}
-
 // trace adds the row that says that this room keeps something of a person.
 func (a *actor) trace(u *journal.Unit, bare string) {
 	u.Add(storage.PutRow{Table: tableTraces, Owner: bare, Key: a.jid.String(), Value: []byte{1}})
@@ -47,7 +44,7 @@ func (m *Module) tracesOf(ctx context.Context, bare string) ([]string, error) {
 
 // erase adds the rows that remove what a room keeps of a person beside her affiliation.
 func (m *Module) erase(ctx context.Context, u *journal.Unit, at, bare string) error {
-	for _, t := range personTables {
+	for _, t := range m.dispatch.personTables {
 		u.Add(storage.DeleteRow{Table: t, Owner: at, Key: bare})
 	}
 	rows, err := m.d.Store.Table(tableTokens).Range(ctx, at, "", "", maxTokens, false)
@@ -73,7 +70,9 @@ func (a *actor) forgetPerson(who jid.JID) {
 		a.requests.remove(bare)
 	}
 	a.room.SetVoice(bare, room.NoRole)
-	delete(a.extra.pace.last, who.Bare())
+	for _, f := range a.m.dispatch.forgets {
+		f(a, who)
+	}
 	for text, t := range a.extra.tokens {
 		if t.By == bare {
 			delete(a.extra.tokens, text)

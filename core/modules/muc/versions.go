@@ -23,6 +23,7 @@ const keptChanges = 500
 // versionsFeature: the lists of a room have versions, so that a client that comes back gets what has changed (XEP-0463). Who may read which list is
 // as for a request (XEP-0045 §9.5, §10.5): an observer is told of what she may read, and her version goes on when there is something for her.
 func versionsFeature(d *dispatch) {
+	d.tables = append(d.tables, tableAffiliations)
 	d.loads = append(d.loads, (*actor).loadVersion)
 	d.info = append(d.info, func(*actor, jid.JID, *form.Form) []string { return []string{ns.MUCAffiliations} })
 }

@@ -1,6 +1,11 @@
 package room
 
-import "github.com/viaduct-xmpp/viaduct/core/stanza"
+import (
+	"crypto/sha256"
+
+	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
+)
 
 // MaySpeak decides on a message to everybody (XEP-0045 §7.4).
 func (r *Room) MaySpeak(o *Occupant) error {
@@ -68,4 +73,13 @@ func (r *Room) MayInvite(o *Occupant) (member bool, err error) {
 		return false, nil
 	}
 	return false, stanza.NewError(stanza.Forbidden, "you may not invite people into this room") // §5.1.1
+}
+
+// Repetition is what a message and its repetition have in common: the sender's id and the body.
+func Repetition(st *stanza.Stanza) [sha256.Size]byte {
+	id := stanzaid.Origin(st.Payload)
+	if id == "" {
+		id = st.ID
+	}
+	return sha256.Sum256([]byte(id + "\x00" + st.Body()))
 }
