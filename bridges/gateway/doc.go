@@ -15,6 +15,9 @@
 // order is kept. The result's id map rows and the removal of the reference are one unit. An operation has the same id however often it
 // is tried.
 //
+// Links (link*.go, pass.go, docs/adr/0013): a room of this server with several portals. What a person here says is recorded for each of them, what comes from one is passed on to
+// all others, in the unit in which it enters the room; the list of those is made without the one that it came from. Package loop finds foreign bridges that repeat us.
+//
 // What this package is not: it launches nothing and speaks no gRPC (internal/appliance hands in Remotes), it parses no network's
 // markup, and rooms' rules are core/modules/muc's.
 //

@@ -248,7 +248,7 @@ func TestLinkRights(t *testing.T) {
 	w := newLinked(t, linkOptions{allow: gateway.Allow{Use: []string{"root@example.org"}}})
 	w.link("red", "green")
 	alice := w.in("alice")
-	alice.says("a1", body("can you hear me?"))
+	alice.Send("<message to='" + linkRoom.String() + "' type='groupchat' id='a1'>" + body("can you hear me?") + "</message>")
 	n := alice.until("the notice", func(n *xmlstream.Node) bool { return n.Attr("type") == "chat" })
 	if !strings.Contains(textOf(n), "you may not use that bridge") {
 		t.Errorf("%s", n)

@@ -369,7 +369,7 @@ func (p *portal) answerTopic(ctx context.Context, has, known string) error {
 		return err
 	}
 	u := newLinkUnit(p.key)
-	n := note{Op: opTopic, Bare: p.b.spec.users(), Nick: p.b.title(), Room: p.archive()}
+	n := note{Op: opTopic, Bare: p.b.spec.users(), Nick: p.b.title(), Room: p.archive(), Force: true} // one that is on its way may have come before
 	if err := p.queue(u, n, stanza.NewMessage(stanza.TypeGroupchat, xmlstream.NewNode(ns.Client, "subject").SetText(known))); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ type note struct {
 	Action  int32             `json:"action,omitempty"`
 	NewRole sdk.Role          `json:"newrole,omitempty"`
 	Reason  string            `json:"reason,omitempty"`
+	Force   bool              `json:"force,omitempty"`   // a topic that is set even if the network seems to have it
 	Receipt bool              `json:"receipt,omitempty"` // she asked for one (XEP-0184)
 	Attempt int               `json:"attempt,omitempty"`
 	Sent    bool              `json:"sent,omitempty"` // it was given to the plugin: after a crash nobody knows

@@ -297,7 +297,7 @@ func makeTopic(_ context.Context, p *portal, n *note, h sdk.OpHeader, st *stanza
 	p.mu.Lock()
 	same := p.state.Topic == topic
 	p.mu.Unlock()
-	if same && !n.Sent {
+	if same && !n.Sent && !n.Force {
 		return nil, nil
 	}
 	return &sdk.SetTopic{OpHeader: h, Topic: topic}, nil
