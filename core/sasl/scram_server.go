@@ -131,7 +131,8 @@ func (x *scramServer) final(ctx context.Context, in []byte) (Reply, error) {
 		return Reply{}, fail(MalformedRequest, "scram: client-final-message: %w", err)
 	}
 	if subtle.ConstantTimeCompare([]byte(m.nonce), []byte(x.nonce)) != 1 {
-		return Reply{}, fail(MalformedRequest, "scram: another nonce")
+		// RFC 5802 §5.1: authentication fails; the message itself is none that cannot be read.
+		return Reply{}, unproved(NotAuthorized, "scram: another nonce")
 	}
 	want := []byte(x.header)
 	if x.plus {

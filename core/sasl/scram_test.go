@@ -302,7 +302,7 @@ func TestScramRefuses(t *testing.T) {
 		{"proof too short", ScramSHA256, "n,,n=user,r=abc", func(n string) string { return "c=biws,r=" + n + ",p=AAAA" }, NotAuthorized},
 		{"proof of nothing", ScramSHA256, "n,,n=user,r=abc", func(n string) string { return "c=biws,r=" + n + ",p=" + strings.Repeat("A", 43) + "=" }, NotAuthorized},
 		{"empty proof", ScramSHA256, "n,,n=user,r=abc", func(n string) string { return "c=biws,r=" + n + ",p=" }, NotAuthorized},
-		{"another nonce", ScramSHA256, "n,,n=user,r=abc", func(string) string { return "c=biws,r=abcdef,p=AAAA" }, MalformedRequest},
+		{"another nonce", ScramSHA256, "n,,n=user,r=abc", func(string) string { return "c=biws,r=abcdef,p=AAAA" }, NotAuthorized},
 		{"another gs2 header", ScramSHA256, "n,,n=user,r=abc", func(n string) string { return "c=eSws,r=" + n + ",p=AAAA" }, NotAuthorized},
 		{"something after the proof", ScramSHA256, "n,,n=user,r=abc", func(n string) string { return "c=biws,r=" + n + ",p=AAAA,x=y" }, MalformedRequest},
 		{"mandatory extension in the final message", ScramSHA256, "n,,n=user,r=abc", func(n string) string { return "c=biws,r=" + n + ",m=x,p=AAAA" }, MalformedRequest},

@@ -63,19 +63,9 @@ func (c *Client) logIn(t testing.TB, password string) {
 	who := c.JID
 	c.sm.acks.Store(true)
 	offered := c.Open(who.Domain())
-	mechanisms := offered.Child(ns.SASL, "mechanisms")
-	if mechanisms == nil {
+	names, bindings := offers(offered) // the server signs what it has offered (XEP-0474)
+	if len(names) == 0 {
 		t.Fatalf("no mechanisms are offered: %s", offered)
-	}
-	var names []sasl.Name
-	for m := range mechanisms.Children(ns.SASL, "mechanism") {
-		names = append(names, sasl.Name(m.TextContent()))
-	}
-	var bindings []sasl.BindingType // XEP-0440; the server signs what it has offered (XEP-0474)
-	if list := offered.Child(ns.SASLChannelBinding, "sasl-channel-binding"); list != nil {
-		for b := range list.Elements() {
-			bindings = append(bindings, sasl.BindingType(b.Attr("type")))
-		}
 	}
 	name, x, err := sasl.NewClient(sasl.ClientConfig{Username: who.Local(), Password: password, Offered: names, OfferedBindings: bindings,
 		Mechanisms: []sasl.Name{sasl.ScramSHA256, sasl.ScramSHA1}, Channel: sasl.Channel{Secure: true}})

@@ -41,12 +41,18 @@ type Conn struct {
 // Dial connects with TLS from the first byte (XEP-0368).
 func (s *Server) Dial(t testing.TB, domain string) *Conn {
 	t.Helper()
-	d := tls.Dialer{Config: s.TLS(domain, tlscert.ALPNClient)}
-	nc, err := d.DialContext(context.Background(), "tcp", s.addr(t, server.KeyC2SDirect))
+	nc, err := s.dialTLS(t, domain, tlscert.ALPNClient)
 	if err != nil {
 		t.Fatal("connect:", err)
 	}
 	return newConn(t, nc)
+}
+
+// dialTLS connects to the port of direct TLS for a protocol (RFC 7301).
+func (s *Server) dialTLS(t testing.TB, domain, protocol string) (net.Conn, error) {
+	t.Helper()
+	d := tls.Dialer{Config: s.TLS(domain, protocol)}
+	return d.DialContext(context.Background(), "tcp", s.addr(t, server.KeyC2SDirect))
 }
 
 // DialPlain connects to the port of STARTTLS.
@@ -87,6 +93,9 @@ func (c *Conn) TryWrite(s string) (int, error) { return io.WriteString(c.nc, s) 
 // Open sends a stream header and waits for the server's, and for its features.
 func (c *Conn) Open(domain string) *xmlstream.Node {
 	c.t.Helper()
+	if _, ok := c.nc.(*frames); ok {
+		return c.openFrames(domain)
+	}
 	c.Write("<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' to='" + domain + "' version='1.0'>")
 	return c.NextNamed(ns.Stream, "features")
 }

@@ -110,8 +110,17 @@ var verbs = map[string]func(p *play, a *actor, arg string) error{
 	"connect-stream": (*play).stream,
 	"connect-clear":  (*play).clear,
 	"offered":        (*play).offered,
-	"online":         func(p *play, a *actor, _ string) error { p.connect(a, false); return p.online(a) },
-	"online-sm":      func(p *play, a *actor, _ string) error { p.connect(a, true); return p.online(a) },
+
+	"connect-web-stream": (*play).webStream,
+	"connect-web":        (*play).webConnect,
+	"connect-not-web":    (*play).webRefused,
+	"connect-not-tls":    (*play).refusedTLS,
+	"login":              (*play).login,
+	"login-fail":         (*play).loginFails,
+	"speaks":             (*play).speaks,
+
+	"online":    func(p *play, a *actor, _ string) error { p.connect(a, false); return p.online(a) },
+	"online-sm": func(p *play, a *actor, _ string) error { p.connect(a, true); return p.online(a) },
 	"online-silent": func(p *play, a *actor, _ string) error {
 		p.connect(a, true)
 		a.client.HoldAcks()

@@ -14,6 +14,14 @@ import (
 //	alice is alice@example.org/phone   whom the actor alice is; otherwise alice@DOMAIN/alice
 //	alice and bob are friends      each is subscribed to the other's presence; before they connect
 //	alice opens a stream [in the clear]   connects and does not log in; what follows is up to the scenario. Otherwise it is encrypted
+//	alice opens a stream by websocket   the same by WebSocket; what is sent then is a frame for each step, as it stands there
+//	alice connects by websocket    also the stream is opened by the scenario
+//	alice is refused a websocket for: xmpp2   another subprotocol comes to nothing
+//	alice is refused TLS for: h2   direct TLS for another protocol comes to nothing
+//	alice speaks: xmpp-client      what TLS has agreed on
+//	alice logs in: mechanism=SCRAM-SHA-256-PLUS binding=tls-exporter   on an opened stream; both sides prove themselves, and a new stream is opened
+//	alice fails to log in: mechanism=… hidden=…: WORDS   password=…, hidden=X,Y (somebody takes them out of the offer), tls=0303 (the client sees that
+//	                               version), elsewhere (its TLS ends at somebody else); the failure says WORDS
 //	alice connects [with sm]       logs in and binds a resource
 //	alice comes online [with sm [and acknowledges nothing]]   connects, asks for the roster and becomes available
 //	alice sends: XML
@@ -55,8 +63,10 @@ var phrases = []struct {
 	{"comes online with sm", "online-sm", false},
 	{"comes online", "online", false},
 	{"opens a stream in the clear", "connect-clear", false},
+	{"opens a stream by websocket", "connect-web-stream", false},
 	{"opens a stream", "connect-stream", false},
 	{"connects with sm", "connect-sm", false},
+	{"connects by websocket", "connect-web", false},
 	{"connects", "connect", false},
 	{"sends:", "send", true},
 	{"receives in any order:", "receive-any", true},
@@ -65,12 +75,17 @@ var phrases = []struct {
 	{"is disconnected", "gone", false},
 	{"is offered:", "offered", true},
 	{"is linked again", "linked", false},
+	{"is refused TLS for:", "connect-not-tls", true},
+	{"is refused a websocket for:", "connect-not-web", true},
 	{"is ", "is", true},
 	{"disconnects", "disconnect", false},
 	{"drops", "drop", false},
 	{"resumes", "resume", false},
 	{"fails to resume:", "resume-fail", true},
 	{"does not acknowledge", "hold", false},
+	{"logs in:", "login", true},
+	{"fails to log in:", "login-fail", true},
+	{"speaks:", "speaks", true},
 	{"and ", "friends", true},
 }
 
