@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -227,6 +228,15 @@ func (c *Config) Hosts() []string {
 	for _, b := range c.Bridges {
 		host := fmt.Sprintf("%s.%s", b.Name, b.Domain)
 		out = append(out, host, "rooms."+host)
+	}
+	return out
+}
+
+// CertificateNames are the names of a certificate that the server makes itself: the hosts, and where links of public_url lead.
+func (c *Config) CertificateNames() []string {
+	out := c.Hosts()
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" && !slices.Contains(out, u.Hostname()) {
+		out = append(out, u.Hostname())
 	}
 	return out
 }

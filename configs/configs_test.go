@@ -249,6 +249,23 @@ func TestDefaultIsValid(t *testing.T) {
 	}
 }
 
+// What the server says of itself in links is a name of the certificate that it makes.
+func TestCertificateNames(t *testing.T) {
+	for _, c := range []struct{ url, more string }{
+		{"", ""}, {"https://localhost:5443", ""}, {"https://files.example.net/x", "files.example.net"}, {"https://192.0.2.7:8443", "192.0.2.7"}, {"https://[2001:db8::1]/", "2001:db8::1"},
+	} {
+		cfg := Default()
+		cfg.PublicURL = c.url
+		want := cfg.Hosts()
+		if c.more != "" {
+			want = append(want, c.more)
+		}
+		if d := cmp.Diff(want, cfg.CertificateNames()); d != "" {
+			t.Errorf("%s: %s", c.url, d)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add([]byte("domains: &a [x.org]\nlinks: *a"))

@@ -13,6 +13,10 @@ type Config struct {
 	Off bool `yaml:"off"`
 	// ConnectionsPerIP is how many client connections one address may have at once. Default 200.
 	ConnectionsPerIP int `yaml:"connections_per_ip"`
+	// HTTPConnectionsPerIP is how many connections for HTTP one address may have at once, and how many requests under way through a proxy on this machine
+	// (which names the address in X-Forwarded-For). Connections of this machine, and those without TLS of private networks, where proxies are, are not
+	// counted. Default 100.
+	HTTPConnectionsPerIP int `yaml:"http_connections_per_ip"`
 	// AuthSeconds is how long a connection may take to log in. Default 30.
 	AuthSeconds int `yaml:"auth_seconds"`
 	// StanzaBytes is the largest stanza of a client. Default 256 KiB; at least 10,000 (RFC 6120 §13.12).
@@ -47,7 +51,7 @@ func (c Config) WithDefaults() Config {
 		field *int
 		value int
 	}{
-		{&c.ConnectionsPerIP, 200}, {&c.AuthSeconds, 30}, {&c.StanzaBytes, 256 << 10}, {&c.StanzasPerSecond, 100},
+		{&c.ConnectionsPerIP, 200}, {&c.HTTPConnectionsPerIP, 100}, {&c.AuthSeconds, 30}, {&c.StanzaBytes, 256 << 10}, {&c.StanzasPerSecond, 100},
 		{&c.BytesPerSecond, 256 << 10}, {&c.SessionsPerUser, 50}, {&c.SMQueueBytes, 1 << 20}, {&c.SMQueueStanzas, 4096},
 		{&c.SMResumeSeconds, 600}, {&c.PingSeconds, 300}, {&c.PongSeconds, 60},
 	} {
@@ -72,7 +76,14 @@ func (c Config) SessionLimits() session.Limits {
 	return l
 }
 
-// xmlLimits is what the parser allows an authenticated client.
+// HTTPPerIP is what the configuration means for core/httpd; 0 is any number.
+func (c Config) HTTPPerIP() int {
+	if c.Off {
+		return 0
+	}
+	return c.WithDefaults().HTTPConnectionsPerIP
+}
+
 // XMLLimits are those of an authenticated stream.
 func (c Config) XMLLimits() xmlstream.Limits {
 	l := xmlstream.C2S

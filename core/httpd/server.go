@@ -20,7 +20,8 @@ const maxSocketPath = 107
 
 // Server listens.
 type Server struct {
-	log *slog.Logger
+	log   *slog.Logger
+	bound bound
 
 	mu      sync.Mutex
 	servers []*http.Server
@@ -38,10 +39,11 @@ func (s *Server) Listen(ctx context.Context, key string, addrs []string, cfg *tl
 		if err != nil {
 			return listenError(key, a, err)
 		}
+		l = s.bound.listener(l, cfg != nil)
 		if cfg != nil {
 			l = tls.NewListener(l, cfg)
 		}
-		s.serve(key, l, h)
+		s.serve(key, l, s.bound.handler(h))
 	}
 	return nil
 }

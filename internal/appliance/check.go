@@ -111,7 +111,7 @@ func checkDataDir(dir string) []string {
 func checkTLS(ctx context.Context, c *configs.Config, now time.Time) []string {
 	if c.TLS.Cert == "" {
 		return []string{fmt.Sprintf("tls: the certificate is self-signed, so clients ask whether to trust it; get one for %s and give tls.cert and tls.key, or have people import %s",
-			strings.Join(c.Hosts(), ", "), filepath.Join(c.DataDir, "tls", "ca.crt"))}
+			strings.Join(c.CertificateNames(), ", "), filepath.Join(c.DataDir, "tls", "ca.crt"))}
 	}
 	store, err := tlscert.Open(ctx, tlscert.Options{Source: tlscert.Files{{CertFile: c.TLS.Cert, KeyFile: c.TLS.Key}}, Names: c.Hosts(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -48,10 +48,11 @@ func openStore(ctx context.Context, c *configs.Config, log *slog.Logger) (*sqlit
 // openCerts loads the certificate of the configuration, or has one made.
 func openCerts(ctx context.Context, c *configs.Config, log *slog.Logger) (*tlscert.Store, error) {
 	var src tlscert.Source = tlscert.SelfSigned{Dir: filepath.Join(c.DataDir, "tls"), Log: log}
+	names := c.CertificateNames()
 	if c.TLS.Cert != "" {
-		src = tlscert.Files{{CertFile: c.TLS.Cert, KeyFile: c.TLS.Key}}
+		src, names = tlscert.Files{{CertFile: c.TLS.Cert, KeyFile: c.TLS.Key}}, c.Hosts()
 	}
-	certs, err := tlscert.Open(ctx, tlscert.Options{Source: src, Names: c.Hosts(), Log: log})
+	certs, err := tlscert.Open(ctx, tlscert.Options{Source: src, Names: names, Log: log})
 	if err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
@@ -60,7 +61,7 @@ func openCerts(ctx context.Context, c *configs.Config, log *slog.Logger) (*tlsce
 	}
 	if c.TLS.Cert == "" {
 		log.Warn("the certificate is self-signed: clients ask whether to trust it; get one for the server's names and give tls.cert and tls.key",
-			"names", strings.Join(c.Hosts(), ", "), "ca", filepath.Join(c.DataDir, "tls", "ca.crt"))
+			"names", strings.Join(c.CertificateNames(), ", "), "ca", filepath.Join(c.DataDir, "tls", "ca.crt"))
 	}
 	return certs, nil
 }

@@ -111,6 +111,9 @@ func settings() []setting {
 		{"log.level", func(a *Appliance, next *configs.Config) error { return a.o.Log.SetLevel(next.Log.Level) }},
 		{"limits.", func(a *Appliance, next *configs.Config) error {
 			a.core.SetLimits(next.Limits)
+			if a.web != nil { // a reload may come before the ports are open
+				a.web.SetPerIP(next.Limits.HTTPPerIP())
+			}
 			return nil
 		}},
 		{"registration.open", func(a *Appliance, next *configs.Config) error {

@@ -24,6 +24,7 @@ const webStop = 5 * time.Second
 func (a *Appliance) startWeb(ctx context.Context) error {
 	c := a.config
 	a.web = httpd.New(a.log)
+	a.web.SetPerIP(c.Limits.HTTPPerIP())
 	m := &httpd.Mux{}
 	if a.files.upload != nil {
 		m.Handle(upload.Path, httpd.Public, a.files.upload)

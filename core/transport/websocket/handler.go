@@ -11,6 +11,7 @@ import (
 
 	ws "github.com/coder/websocket"
 
+	"github.com/viaduct-xmpp/viaduct/core/httpd"
 	"github.com/viaduct-xmpp/viaduct/core/sasl"
 	"github.com/viaduct-xmpp/viaduct/core/transport"
 	"github.com/viaduct-xmpp/viaduct/core/xmlstream"
@@ -72,14 +73,10 @@ func (o *Options) upgrade(w http.ResponseWriter, r *http.Request) {
 	o.Carry(newConn(c, local, remote(r), o.Limits), carried, o.Serve)
 }
 
-// shared is what providers and overlay networks use as private addresses (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
-// near tells whether an address is of this machine or a private network, where a proxy may be.
+// near tells whether a request comes from where a proxy may be.
 func near(remote string) bool {
 	from, err := netip.ParseAddrPort(remote)
-	a := from.Addr().Unmap()
-	return err == nil && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a))
+	return err == nil && httpd.Near(from.Addr())
 }
 
 func offered(h http.Header) []string {
@@ -92,17 +89,11 @@ func offered(h http.Header) []string {
 	return out
 }
 
-// remote is where the client is. What a proxy says of it is believed if the proxy is on this machine, and only its own word, the last.
+// remote is where the client is.
 func remote(r *http.Request) net.Addr {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
+	from, _ := httpd.Peer(r)
+	if !from.IsValid() {
 		return &net.TCPAddr{}
 	}
-	if forwarded := r.Header.Values("X-Forwarded-For"); from.Addr().Unmap().IsLoopback() && r.TLS == nil && len(forwarded) > 0 {
-		hops := strings.Split(forwarded[len(forwarded)-1], ",")
-		if a, err := netip.ParseAddr(strings.TrimSpace(hops[len(hops)-1])); err == nil {
-			from = netip.AddrPortFrom(a, 0)
-		}
-	}
-	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()))
+	return net.TCPAddrFromAddrPort(from)
 }
