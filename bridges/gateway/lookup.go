@@ -304,6 +304,9 @@ func (p *portal) setTopic(ctx context.Context, topic string, by *puppet, at time
 	if same {
 		return nil
 	}
+	if now := p.b.m.d.Clock.Now(); at.IsZero() || at.After(now) { // no clock of a network is ahead of ours
+		at = now
+	}
 	l := p.link()
 	if l != nil {
 		known, here, newer := l.topicFrom(topic, at)

@@ -356,8 +356,8 @@ func (m *Module) nameOf(ctx context.Context, at jid.JID, nick string) string {
 func (b *Bridge) sender(ctx context.Context, bare jid.JID, occupant, name, _ string) sdk.Sender {
 	if b.m.byHost[bare.Domain()] != nil {
 		s := sdk.Sender{Person: b.m.person(bare), Address: bare.String(), Name: b.m.nameOf(ctx, bare, firstOf(name, bare.Local())), Avatar: b.faceOf(ctx, bare)}
-		if !bare.HasLocal() {
-			s.Address = ""
+		if !bare.HasLocal() { // the bridge itself
+			s.Address, s.Occupant = "", bare.Domain()
 		}
 		return s
 	}

@@ -115,8 +115,8 @@ func (l *link) quarantine(s loop.Said, v loop.Verdict) {
 		}
 		text := fmt.Sprintf("The link of %s is quarantined: %s. Nothing is passed on until it is mended and resumed: viaduct link resume %s", l.room, reason, l.room)
 		l.tellAdmins(ctx, text)
-		for _, p := range l.live()[:min(1, len(l.live()))] {
-			p.say(ctx, "This room is not connected to the other networks at the moment, because another bridge repeats what is said here. The administrators know.")
+		if list := l.live(); len(list) > 0 {
+			list[0].say(ctx, "This room is not connected to the other networks at the moment, because another bridge repeats what is said here. The administrators know.")
 		}
 	})
 }

@@ -254,6 +254,9 @@ func (m *Module) recordSubject(ctx context.Context, v *event.RoomMessage) error 
 		}
 	}
 	for _, p := range list {
+		if p.link() != nil && (p.gone() || !p.b.mayUse(v.Occupant.Real)) {
+			continue
+		}
 		if err := p.record(v.MessageRecord, n); err != nil {
 			return err
 		}
@@ -276,7 +279,7 @@ func (m *Module) nickChanged(ctx context.Context, v *event.RoomJoin) error {
 		p.mu.Lock()
 		p.guests[v.Occupant.Real.Bare()] = v.Occupant.Nick
 		p.mu.Unlock()
-		if !p.b.can(sdk.AbilityProfile) {
+		if !p.b.can(sdk.AbilityProfile) || p.gone() || !p.b.mayUse(v.Occupant.Real) {
 			return nil
 		}
 		n := p.noteOf(v.Occupant)
@@ -376,6 +379,9 @@ func (m *Module) recordModeration(ctx context.Context, v *event.RoomModeration) 
 		return nil
 	}
 	return m.each(ctx, v.Room, func(p *portal) error {
+		if p.link() != nil && p.gone() {
+			return nil
+		}
 		n := p.noteOf(v.Actor)
 		n.Room, n.Op, n.Target, n.Action, n.Reason = v.Room.String(), opRetract, v.Target, 1, v.Reason
 		return p.queue(v.Unit, n, stanza.NewMessage(""))
