@@ -9,8 +9,8 @@
 //
 // Specifications: XEP-0060, XEP-0163, XEP-0248, XEP-0223, XEP-0490 (the server's help).
 //
-// Goroutines: none of its own. What waits for a node, and notifications, run in a fixed number of journal.Queues; what a deleted node leaves is
-// removed by a journal.Work in slices.
+// Goroutines: none of its own. What waits for a node, and notifications, run in a fixed number of journal.Queues, as does what one timer brings
+// about (items and subscriptions that end); what a deleted node leaves is removed by a journal.Work in slices.
 //
 //	modules = append(modules, pubsub.New(pubsub.Config{}))
 package pubsub
