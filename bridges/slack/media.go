@@ -97,6 +97,8 @@ func (c *Connector) attachment(ctx context.Context, f *file) (*sdk.Attachment, r
 		}
 		if err == nil {
 			f = full
+		} else {
+			f = &file{ID: f.ID, Mode: "tombstone"}
 		}
 	}
 	label := firstText(f.Title, f.Name, "file")

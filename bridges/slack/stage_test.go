@@ -54,7 +54,13 @@ func bareStage(t *testing.T, opt slacktest.Options) *stage {
 // start starts a bridge with what the host remembers, and waits until it listens.
 func (s *stage) start() {
 	s.t.Helper()
-	s.c = New(Options{})
+	// Pauses are shortened; what waits for Slack waits as long as it takes.
+	s.c = New(Options{After: func(d time.Duration) <-chan time.Time {
+		if d <= doubtWait {
+			d /= 20
+		}
+		return time.After(d)
+	}})
 	s.l = sdk.NewLocal(s.c, sdk.LocalOptions{})
 	s.t.Cleanup(s.l.Close)
 	raw, _ := json.Marshal(s.conf)
