@@ -20,8 +20,7 @@ const service = "push.example"
 
 // keeper is the module of a server, as an administrator reaches it, and who plays somebody's session that has said that it is inactive.
 type keeper struct {
-	events *event.Catalogue
-	push   interface {
+	push interface {
 		List(ctx context.Context, who jid.JID) ([]push.Device, error)
 		Accounts(ctx context.Context, after string, limit int) ([]string, error)
 		Test(ctx context.Context, who jid.JID, service string, node *string, fn func(d push.Device, result string, ok bool)) error

@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
@@ -188,6 +189,7 @@ func describe(e *stanza.Error) string {
 	if e.Text != "" {
 		s += ": " + e.Text
 	}
+	s = strings.Join(strings.Fields(s), " ") // one line
 	if r := []rune(s); len(r) > maxResult {
 		s = string(r[:maxResult]) + "…"
 	}
