@@ -3,8 +3,10 @@ package rejoin
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/module"
@@ -18,9 +20,17 @@ type list struct{ posted []func() }
 
 func (l *list) Post(fn func()) { l.posted = append(l.posted, fn) }
 
+// still is a clock that stands still; its timers never run.
+type still struct{ now time.Time }
+
+func (c still) Now() time.Time                               { return c.now }
+func (c still) AfterFunc(time.Duration, func()) module.Timer { return c }
+func (still) Stop() bool                                     { return true }
+func (still) Reset(time.Duration) bool                       { return true }
+
 func newAccount(o Options) *account {
 	m := New(o)
-	m.d = module.Deps{Clock: module.RealClock{}, Rand: rand.Reader}
+	m.d = module.Deps{Clock: module.RealClock{}, Rand: rand.Reader, Log: slog.New(slog.DiscardHandler)}
 	m.accounts.init()
 	return &account{m: m, bare: jid.MustParse("a@b"), lane: &list{}, places: map[jid.JID]*place{}}
 }

@@ -1,11 +1,15 @@
 package rejoin_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
+	"github.com/viaduct-xmpp/viaduct/core/journal"
+	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/rejoin"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
+	"github.com/viaduct-xmpp/viaduct/core/stanza"
 	"github.com/viaduct-xmpp/viaduct/core/xmpptest"
 )
 
@@ -20,6 +24,40 @@ func TestOwnRoomsAreNotWatched(t *testing.T) {
 	alice.NextNamed(ns.Client, "presence")
 	if got := stats(s); got.Seats != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// component is a module with a host whose rooms are somewhere else.
+type component struct {
+	d   module.Deps
+	got chan *stanza.Stanza
+}
+
+func (*component) Info() module.Info { return module.Info{Name: "component"} }
+
+func (c *component) Register(r *module.Registrar) error {
+	c.d = r.Deps
+	return r.Host(module.HostSpec{Name: "chat.example.org", Scope: "component", Handler: c})
+}
+
+func (c *component) HandleStanza(_ context.Context, u *journal.Unit, st *stanza.Stanza) {
+	c.d.Journal.Submit(u)
+	c.got <- st
+}
+
+// TestRoomsOfComponents: they are watched as those of other servers.
+func TestRoomsOfComponents(t *testing.T) {
+	clock, c := xmpptest.NewClock(), &component{got: make(chan *stanza.Stanza, 10)}
+	s := xmpptest.Start(t, xmpptest.Options{Clock: clock, Extra: func() []module.Module { return []module.Module{c} }})
+	alice := s.Login(t, "alice@example.org/phone")
+	alice.Online()
+	alice.Write("<presence to='coven@chat.example.org/Alice'><x xmlns='" + ns.MUC + "'/></presence>")
+	join := <-c.got
+	c.d.Router.Send(t.Context(), stanza.NewPresence("").With(join.To, join.From))
+	alice.NextNamed(ns.Client, "presence")
+	clock.Pass(12 * time.Minute)
+	if ping := <-c.got; !ping.Payload.Has(ns.Ping, "ping") || ping.From != alice.JID {
+		t.Errorf("sent: %s", ping)
 	}
 }
 
