@@ -3,7 +3,8 @@
 //
 // What is kept is what package hints says (XEP-0313 §5.1.2 with the processing hints of XEP-0334: what has a text, receipts, displayed
 // markers, reactions, corrections, retractions), as far as the owner wants it (XEP-0441). Of a message that its sender retracts a
-// tombstone stays (XEP-0424). What is older, more or larger than configured goes, oldest first, behind live units: in rooms, too.
+// tombstone stays (XEP-0424). What is older, more or larger than configured goes, oldest first, behind live units: in rooms, too. So does
+// what all archives, or those of a domain, hold together beyond their bounds.
 //
 // What it is not: it answers no questions (core/modules/mam), and rooms write their own archives (core/modules/muc).
 //
