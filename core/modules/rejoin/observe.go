@@ -102,11 +102,11 @@ func (m *Module) closed(_ context.Context, c *event.SessionClosed) error {
 // passing sees what a room says to one of its occupants here, before anybody decides on it.
 func (m *Module) passing(ctx context.Context, v *event.Routed) error {
 	st := v.Stanza
-	if m.seats.Load() == 0 || !st.To.IsFull() || !st.From.HasLocal() || ctx.Value(ours{}) != nil {
+	if m.seats.Load() == 0 || !st.To.IsFull() || !st.From.HasLocal() {
 		return nil
 	}
 	a := m.accounts.get(st.To.Bare())
-	if a == nil {
+	if a == nil || ctx.Value(ours{}) != nil {
 		return nil
 	}
 	a.mu.Lock()

@@ -175,7 +175,7 @@ func (s *seat) pong(in *incoming) bool {
 	return false
 }
 
-// unreachable are the errors of XEP-0410 §3.2 on which no decision can be based, and those that say the same for a while.
+// undecided tells the errors of XEP-0410 §3.2 on which no decision can be based, and those that say the same for a while.
 func undecided(e *stanza.Error) bool {
 	switch e.Condition {
 	case stanza.RemoteServerNotFound, stanza.RemoteServerTimeout, stanza.ResourceConstraint, stanza.InternalServerError:
