@@ -108,6 +108,7 @@ func looksFirst(n *fakeNet) func(op sdk.Op) (sdk.Delivered, error) {
 func runSides(w *linked, alice *linkPerson, done map[string]int, to int) bool {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
+	at := done["xmpp"]
 	for _, side := range sides {
 		mu.Lock()
 		from := done[side]
@@ -128,7 +129,6 @@ func runSides(w *linked, alice *linkPerson, done map[string]int, to int) bool {
 			}
 		})
 	}
-	at := done["xmpp"]
 	for ; at < to; at++ {
 		id := fmt.Sprintf("x%d", at)
 		alice.Send(fmt.Sprintf("<message to='%s' type='groupchat' id='%s'><body>xmpp %d</body></message>", linkRoom, id, at))

@@ -64,22 +64,6 @@ func (o *outbox) delivered(ctx context.Context, f *flight, d sdk.Delivered) erro
 	return nil
 }
 
-// noteTopic remembers which topic the network has from us.
-func (p *portal) noteTopic(ctx context.Context, msg storage.MessageID) {
-	body, err := p.b.m.d.Store.Messages().Body(ctx, msg)
-	if err != nil {
-		return // the room keeps it, too: it was removed meanwhile
-	}
-	st, err := stanza.Unmarshal(body)
-	if err != nil {
-		return
-	}
-	c, _ := st.Child(ns.Client, "subject")
-	if err := p.save(ctx, func(s *portalState) { s.Topic = c.Text() }); err != nil && ctx.Err() == nil {
-		p.b.log.Warn("a topic could not be noted", "portal", p.key, "error", err)
-	}
-}
-
 // mergeParts joins what was reported on the way with the result, in the result's order.
 func mergeParts(prior, result []sdk.Part) []sdk.Part {
 	out := append([]sdk.Part(nil), result...)

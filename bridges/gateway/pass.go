@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -153,26 +152,6 @@ func (l *link) tellNotAllowed(p *portal, who jid.JID) {
 	l.m.run(func(ctx context.Context) {
 		p.b.notify(ctx, who.Bare(), "What you say in "+l.room.String()+" is not sent to "+p.b.title()+": you may not use that bridge.")
 	})
-}
-
-// noteTopic remembers the topic and when it was set, in the unit that sets it.
-func (l *link) noteTopic(u unit, topic string, at time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.topic = linkTopic{topic, at}
-	b, err := json.Marshal(l.topic)
-	if err != nil {
-		return fmt.Errorf("gateway: encode topic: %w", err)
-	}
-	u.Add(storage.PutRow{Table: tableLinks, Owner: topicsOwner, Key: l.room.String(), Value: b})
-	return nil
-}
-
-// topicFrom decides on a topic that a network reports: known is the link's, and newer tells that it wins.
-func (l *link) topicFrom(topic string, at time.Time) (known string, same, newer bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.topic.Text, l.topic.Text == topic, !at.Before(l.topic.At)
 }
 
 // delivered sends the receipt of a message when the last network has it, and none if one has refused it.

@@ -118,7 +118,7 @@ func (d *Detector) find(said string) (t *text, named bool) {
 
 // strip takes one name off the front.
 func strip(s string) (rest string, ok bool) {
-	end := -1
+	var end int
 	switch {
 	case strings.HasPrefix(s, "<"):
 		end = strings.IndexByte(s, '>')
