@@ -9,8 +9,8 @@
 //
 // One file per feature of XEP-0045; each registers what it answers in the dispatch table (dispatch.go). They act on the one actor that owns a room; what
 // can be decided without it is in the package room. A feature that XEP-0045 does not know is a folder of its own that plugs into the room
-// (package plug: slowmode, activity, mention), or is asked without a room (search); those that answer requests to a room or change who enters
-// and what lists say (hats, tokens, versions, retraction) are files here, and plug in by hooks.go. A gateway takes part through the points of
+// (package plug: hat, slowmode, activity, mention), or is asked without a room (search); those that change who enters and what lists and messages
+// say (tokens, versions, retraction) are files here, and plug in by hooks.go. A gateway takes part through the points of
 // event.MUC and the service of event/rooms.go (EnsureRoom, SetOccupants, Inject, Retract, SetSubject), which [Module] provides.
 //
 // What this package is not: the archive of rooms is queried elsewhere (XEP-0313), this package only writes the references; a bridge's

@@ -12,6 +12,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/hat"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
@@ -361,23 +362,23 @@ func TestHatsAreBounded(t *testing.T) {
 	}
 	for i := range room.MaxHatsWorn + 1 {
 		uri := fmt.Sprint("urn:x:", i)
-		if got := do("create", fieldURI, uri, fieldHat, "Hat"); got != "result" {
+		if got := do("create", hat.FieldURI, uri, hat.FieldTitle, "Hat"); got != "result" {
 			t.Fatalf("hat %d: %s", i, got)
 		}
 		want := "result"
 		if i == room.MaxHatsWorn {
 			want = "resource-constraint"
 		}
-		if got := do("assign", fieldURI, uri, fieldJID, "bob@example.org"); got != want {
+		if got := do("assign", hat.FieldURI, uri, hat.FieldJID, "bob@example.org"); got != want {
 			t.Errorf("hat %d: %s, want %s", i, got, want)
 		}
 	}
 	broken := w.breakStore(errBroken)
-	if got := do("unassign", fieldURI, "urn:x:0", fieldJID, "bob@example.org"); got != "resource-constraint" {
+	if got := do("unassign", hat.FieldURI, "urn:x:0", hat.FieldJID, "bob@example.org"); got != "resource-constraint" {
 		t.Errorf("with a full disk: %s", got)
 	}
 	broken.Store(false)
-	if got := do("unassign", fieldURI, "urn:x:0", fieldJID, "bob@example.org"); got != "result" {
+	if got := do("unassign", hat.FieldURI, "urn:x:0", hat.FieldJID, "bob@example.org"); got != "result" {
 		t.Errorf("she still wears it: %s", got)
 	}
 }

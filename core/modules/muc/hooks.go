@@ -8,6 +8,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/activity"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/hat"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/mention"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/slowmode"
@@ -37,7 +38,7 @@ type hooks struct {
 }
 
 // moreFeatures are features that XEP-0045 does not know and that act on the actor, one file each.
-var moreFeatures = []func(*dispatch){takeBackFeature, plugged(slowmode.Feature), plugged(activity.Feature), hatsFeature, tokensFeature,
+var moreFeatures = []func(*dispatch){takeBackFeature, plugged(slowmode.Feature), plugged(activity.Feature), plugged(hat.Feature), tokensFeature,
 	plugged(mention.Feature), searchFeature, versionsFeature}
 
 // dropFeatures adds the rows that remove what features have stored for a room.
@@ -50,8 +51,7 @@ func (h *hooks) dropFeatures(u *journal.Unit, at jid.JID) {
 // extras are what features remember of a room while it is in memory.
 type extras struct {
 	takingBack *takingBack
-	hats       map[string][]string // bare JID -> URIs
-	tokens     map[string]token    // nil: not read yet
+	tokens     map[string]token // nil: not read yet
 	lists      listVersions
 	memory     map[any]any // of features in folders of their own (plug.Room)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
 	"github.com/viaduct-xmpp/viaduct/core/module"
+	"github.com/viaduct-xmpp/viaduct/core/modules/muc/hat"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/ns"
 	"github.com/viaduct-xmpp/viaduct/core/payload/stanzaid"
@@ -48,7 +49,7 @@ func newWatched(t *testing.T, seed uint64) *watched {
 		"muc#roomconfig_changesubject", "1")
 	for _, x := range []string{"create", "assign"} {
 		for _, p := range w.people[1:4] {
-			w.do(w.people[0], hats(x, formField(fieldURI, "urn:x:1")+formField(fieldHat, "Helper")+formField(fieldJID, bareOf(p))))
+			w.do(w.people[0], hats(x, formField(hat.FieldURI, "urn:x:1")+formField(hat.FieldTitle, "Helper")+formField(hat.FieldJID, bareOf(p))))
 		}
 	}
 	return w
@@ -212,9 +213,9 @@ var actions = []struct {
 	}},
 	{"voice", func(*watched, int) string { return askForVoice }},
 	{"hats", func(w *watched, _ int) string {
-		uri := formField(fieldURI, "urn:x:1")
-		return w.pick(hats("create", uri+formField(fieldHat, w.pick("Teacher", "Helper"))), hats("list", ""), hats("list-assigned", ""),
-			hats("assign", uri+formField(fieldJID, bareOf(w.pick(w.people...)))), hats("unassign", uri+formField(fieldJID, bareOf(w.pick(w.people...)))), hats("destroy", uri))
+		uri := formField(hat.FieldURI, "urn:x:1")
+		return w.pick(hats("create", uri+formField(hat.FieldTitle, w.pick("Teacher", "Helper"))), hats("list", ""), hats("list-assigned", ""),
+			hats("assign", uri+formField(hat.FieldJID, bareOf(w.pick(w.people...)))), hats("unassign", uri+formField(hat.FieldJID, bareOf(w.pick(w.people...)))), hats("destroy", uri))
 	}},
 	{"wrong", func(w *watched, _ int) string {
 		return w.pick("<message type='normal' id='x' to='"+coven+"'><body>x</body></message>", "<message type='groupchat' id='x' to='"+coven+"/"+w.pick(w.nicks...)+"'><body>x</body></message>",

@@ -3,11 +3,13 @@ package muc
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
 	"github.com/viaduct-xmpp/viaduct/core/journal"
+	"github.com/viaduct-xmpp/viaduct/core/module"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/plug"
 	"github.com/viaduct-xmpp/viaduct/core/modules/muc/room"
 	"github.com/viaduct-xmpp/viaduct/core/payload/form"
@@ -50,6 +52,33 @@ func (s seat) Memory(key any, fresh func() any) any {
 	return m[key]
 }
 
+func (s seat) Refuse(q *plug.Request, err error) { s.a.refuse(inboundOf(q), err) }
+
+func (s seat) Reply(q *plug.Request, payload ...*xmlstream.Node) {
+	s.a.reply(inboundOf(q), q.Stanza.Result(payload...))
+}
+
+func (s seat) Commit(q *plug.Request, then func(error))  { s.a.commit(q.Unit, then) }
+func (s seat) Answer(q *plug.Request, p *xmlstream.Node) { s.a.answer(inboundOf(q), p) }
+func (s seat) Failed(q *plug.Request, err error)         { s.a.answerFailure(inboundOf(q), err) }
+func (s seat) SaveConfig(u *journal.Unit, c room.Config) { s.a.saveConfig(u, c) }
+func (s seat) Status(codes ...int)                       { s.a.statusMessage(codes) }
+
+func (s seat) SetConfig(c room.Config) {
+	s.a.room.Config = c
+	s.a.room.Version++
+}
+
+func (s seat) Reshow(who jid.JID) {
+	for _, o := range slices.Clone(s.a.room.ByBare(who)) {
+		o.SetPresence(o.Presence)
+		s.a.tellAll(s.a.available(o), o.Role)
+	}
+}
+
+// inboundOf is a request as the actor knows it.
+func inboundOf(q *plug.Request) *inbound { return &inbound{u: q.Unit, st: q.Stanza} }
+
 // plugged makes a feature of a folder one of this package's.
 func plugged(feature func() plug.Hooks) func(*dispatch) {
 	return func(d *dispatch) {
@@ -74,6 +103,21 @@ func plugged(feature func() plug.Hooks) func(*dispatch) {
 		}
 		if p.Forget != nil {
 			d.forgets = append(d.forgets, func(a *actor, who jid.JID) { p.Forget(seat{a}, who) })
+		}
+		if p.Worn != nil {
+			d.worn = append(d.worn, func(a *actor, o *room.Occupant) *xmlstream.Node { return p.Worn(seat{a}, o) })
+		}
+		for _, q := range p.IQ {
+			d.onIQ(q.Type, q.Space, q.Local, exclusive, func(a *actor, in *inbound) {
+				if a.room == nil {
+					a.noRoom(in)
+					return
+				}
+				q.Handle(seat{a}, &plug.Request{Stanza: in.st, Query: in.query(), Unit: in.u})
+			})
+		}
+		for node, list := range p.Items {
+			d.items[node] = func(a *actor, asker jid.JID) []module.DiscoItem { return list(seat{a}, asker) }
 		}
 		d.tables = append(d.tables, p.Tables...)
 		d.personTables = append(d.personTables, p.PersonTables...)

@@ -63,7 +63,7 @@ func (m *Module) erase(ctx context.Context, u *journal.Unit, at, bare string) er
 	return nil
 }
 
-// forgetPerson makes the room in memory forget what erase has removed, and shows her without hats.
+// forgetPerson makes the room in memory forget what erase has removed.
 func (a *actor) forgetPerson(who jid.JID) {
 	bare := who.Bare().String()
 	if a.requests != nil {
@@ -77,10 +77,6 @@ func (a *actor) forgetPerson(who jid.JID) {
 		if t.By == bare {
 			delete(a.extra.tokens, text)
 		}
-	}
-	if len(a.extra.hats[bare]) > 0 {
-		a.setWorn(bare, nil)
-		a.showHats([]string{bare})
 	}
 }
 

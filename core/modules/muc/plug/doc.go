@@ -4,8 +4,7 @@
 // A feature is a folder beside this one with a function that returns its Hooks, and a line in the list of features of core/modules/muc. It keeps what
 // it remembers of a room in [Room.Memory] and what it stores in tables of its own, which it names in Hooks and which go with the room.
 //
-// What this package is not: features that answer requests to a room, or that change what an entry or a list does, act on the room's actor
-// and are part of core/modules/muc.
+// What this package is not: features that change what entering or a list does act on the room's actor and are part of core/modules/muc.
 //
 // Goroutines: none. All hooks of one room run in that room's queue, one after the other; a Room is not used elsewhere.
 //
