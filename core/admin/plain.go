@@ -7,7 +7,7 @@ import (
 
 // packages are the names that errors of the program begin with: they say where something failed, which is for the log.
 var packages = []string{
-	"admin", "archive", "auth", "blob", "bookmarks", "c2s", "event", "extdisco", "files", "form", "forward", "gateway", "grpcbridge", "hash", "host",
+	"adhoc", "admin", "archive", "auth", "blob", "bookmarks", "c2s", "event", "extdisco", "files", "form", "forward", "gateway", "grpcbridge", "hash", "host",
 	"httpd", "jid", "journal", "mam", "mappings", "migrations", "module", "muc", "offline", "plugin host", "presence", "private", "pubsub", "push",
 	"register", "rejoin", "room", "roster", "router", "rsm", "sasl", "sdk", "server", "session", "sqlite", "stanza", "stanzaid", "storage", "stream",
 	"tlscert", "transport", "turn", "upload", "vcard", "xmlstream",
