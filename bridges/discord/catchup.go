@@ -131,7 +131,7 @@ func (w *world) complete(id string) {
 
 // catchUp reads every room back from its cursor, when a session is new.
 func (p *pumping) catchUp(ctx context.Context) error {
-	for _, room := range p.c.rooms.readRooms() {
+	for _, room := range p.c.rooms.toRead() {
 		channel, ok := p.c.world.channel(room)
 		if !ok || !p.c.rooms.wanted(room) {
 			continue
@@ -157,7 +157,7 @@ func (p *pumping) readBack(ctx context.Context, room string, channel wireChannel
 	}
 	from := p.c.rooms.read(room, thread)
 	if from == "" {
-		p.add(ctx, nil, p.c.rooms.advance(room, thread, channel.Last))
+		p.add(ctx, nil, p.c.rooms.advance(room, thread, channel.youngest()))
 		return nil
 	}
 	if err := p.readEdits(ctx, channel.ID, from); err != nil {

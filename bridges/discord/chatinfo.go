@@ -224,8 +224,8 @@ func (c *Connector) JoinPortal(ctx context.Context, r sdk.JoinRequest) (sdk.Chat
 		return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeForbidden, "the bot does not see this channel; give it the permission View Channel there")
 	}
 	c.rooms.join(ch.ID)
-	if c.rooms.read(ch.ID, "") == "" && ch.Last != "" {
-		if _, err := c.host.Deliver(ctx, sdk.Batch{Cursors: []sdk.CursorMark{c.rooms.advance(ch.ID, "", ch.Last)}}); err != nil {
+	if c.rooms.read(ch.ID, "") == "" {
+		if _, err := c.host.Deliver(ctx, sdk.Batch{Cursors: []sdk.CursorMark{c.rooms.advance(ch.ID, "", ch.youngest())}}); err != nil {
 			return sdk.ChatInfo{}, err
 		}
 	}

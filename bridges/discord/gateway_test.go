@@ -162,3 +162,17 @@ func TestUnwantedRoom(t *testing.T) {
 	s.Server.Say(s.one, s.me, "now wanted")
 	s.said("now wanted")
 }
+
+// TestEmptyChannel: a room that was entered while its channel was empty is read back
+// from its beginning.
+func TestEmptyChannel(t *testing.T) {
+	s := newStage(t, discordtest.Options{})
+	if _, err := s.l.JoinPortal(t.Context(), sdk.JoinRequest{Portal: portal(s.one), For: s.romeo}); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	s.Invalidate()
+	s.Server.Say(s.one, s.me, "the very first")
+	s.start()
+	s.said("the very first")
+}

@@ -104,11 +104,18 @@ func (b *roomBook) read(room, thread string) string {
 	return m.last
 }
 
-// readRooms are the rooms with a cursor.
-func (b *roomBook) readRooms() []string {
+// toRead are the rooms with a cursor, and those that should have one.
+func (b *roomBook) toRead() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(b.cursors), discordid.Compare)
+	out := slices.Collect(maps.Keys(b.cursors))
+	for room := range b.known {
+		if b.cursors[room] == nil {
+			out = append(out, room)
+		}
+	}
+	slices.SortFunc(out, discordid.Compare)
+	return out
 }
 
 func (b *roomBook) join(room string) {

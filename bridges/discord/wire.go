@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordfmt"
+	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 )
 
 // What Discord's JSON holds, as far as it is used here ("Resources").
@@ -178,6 +179,10 @@ const (
 func (c wireChannel) room() bool {
 	return c.Type == channelText || c.Type == channelNews || c.Type == channelVoice
 }
+
+// youngest is the last message there is; in an empty channel the channel itself,
+// which is older than all that will come.
+func (c wireChannel) youngest() string { return discordid.Max(c.Last, c.ID) }
 
 func (c wireChannel) thread() bool {
 	return c.Type == channelThread || c.Type == channelNewsThread || c.Type == channelPrivThread
