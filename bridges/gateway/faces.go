@@ -92,6 +92,9 @@ func (f *faceQueue) do(ctx context.Context, j faceJob) error {
 	if err != nil {
 		return err
 	}
+	if j.p != nil && j.p.link() != nil {
+		return nil // a linked room has its own
+	}
 	if j.p != nil {
 		if err := f.b.m.rooms.EnsureRoom(ctx, event.RoomSpec{Room: j.p.room(), Avatar: data}); err != nil {
 			return fmt.Errorf("gateway: room picture: %w", err)

@@ -213,7 +213,7 @@ func (g *ghostQueue) move(ctx context.Context, k ghostKey, s ghostState) {
 	}
 	h := sdk.OpHeader{ID: opID(k.portal, storage.MessageID(s.Due.UnixMilli()), string(k.person)+"/"+strconv.Itoa(s.Serial)), Portal: p.remote(), Time: s.Due, Attempt: s.Tries + 1,
 		Doubt: s.Tries > 0, Sender: g.b.sender(ctx, bare, s.ID, s.Nick, "")}
-	p.address(&h.Sender)
+	p.address(ctx, &h.Sender)
 	var op sdk.Op = &sdk.JoinGhost{OpHeader: h}
 	if !s.Want {
 		op = &sdk.LeaveGhost{OpHeader: h, Reason: s.Reason}

@@ -226,6 +226,12 @@ func TestLinkHidesAddresses(t *testing.T) {
 	if s := w.sent("red", "I am Eve").Sender; s.Address != "eve%hs@green.example.org" {
 		t.Errorf("%+v", s)
 	}
+	alice.Drop()
+	w.Restart(t)
+	w.attachAll()
+	alice = w.in("alice")
+	alice.says("a2", body("and now?"))
+	w.sent("green", "and now?")
 	for _, side := range []string{"red", "green"} {
 		n := w.nets[side]
 		n.mu.Lock()
@@ -240,6 +246,18 @@ func TestLinkHidesAddresses(t *testing.T) {
 			}
 		}
 		n.mu.Unlock()
+	}
+	// The owner decides otherwise.
+	if err := w.other.rooms.EnsureRoom(context.Background(), specOf(linkRoom, "alice@example.org", "owner")); err != nil {
+		t.Fatal(err)
+	}
+	done := alice.ask("set", linkRoom.String(), "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='muc#roomconfig_whois'><value>anyone</value></field></x></query>")
+	if done.Attr("type") != "result" {
+		t.Fatalf("%s", done)
+	}
+	alice.says("a3", body("hello all"))
+	if s := w.sent("red", "hello all").Sender; s.Address != "alice@example.org" {
+		t.Errorf("%+v", s)
 	}
 }
 

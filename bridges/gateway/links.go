@@ -69,6 +69,7 @@ type link struct {
 	settled  map[storageID]bool // receipts that were sent; bounded
 	told     map[string]bool    // who knows that a bridge is not for her
 	heard    *loop.Detector     // texts of the last minute
+	learned  bool               // it is known whether
 	semianon bool               // the room hides addresses
 }
 

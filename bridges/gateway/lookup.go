@@ -305,11 +305,11 @@ func (m *Module) guardJoin(ctx context.Context, v *event.RoomJoin) error {
 	if !b.mayUse(who) {
 		return b.notAllowed()
 	}
-	if err := b.movedTo(ctx, who, room); err != nil {
-		return err
-	}
 	p, err := b.portals.byRoom(ctx, room)
 	if err != nil || p != nil {
+		return err
+	}
+	if err := b.movedTo(ctx, who, room); err != nil {
 		return err
 	}
 	return event.Pending(m.o.Tune.JoinTimeout, func(resolve func(error)) {

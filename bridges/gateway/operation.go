@@ -61,7 +61,7 @@ func (p *portal) operation(ctx context.Context, f *flight, head storage.Stored) 
 func (p *portal) sender(ctx context.Context, n *note) sdk.Sender {
 	s := p.b.sender(ctx, n.bare(), n.ID, n.Nick, n.Full)
 	s.Role = n.Role
-	p.address(&s)
+	p.address(ctx, &s)
 	return s
 }
 
@@ -125,7 +125,7 @@ func (p *portal) mentionNick(nick string) (richtext.Mention, bool) {
 func (p *portal) mentionJID(ctx context.Context, j jid.JID) (richtext.Mention, bool) {
 	if j.Domain() != p.b.spec.users() {
 		s := sdk.Sender{Address: j.String()}
-		p.address(&s)
+		p.address(ctx, &s)
 		return richtext.Mention{Target: richtext.MentionUser, Person: string(p.b.m.person(j)), Address: s.Address}, j.HasLocal()
 	}
 	q, err := p.b.puppets.byJID(ctx, j)

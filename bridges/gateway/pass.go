@@ -177,11 +177,24 @@ func (l *link) delivered(ctx context.Context, by *portal, n *note, id storageID)
 // maxSettled bounds the receipts that are remembered: two networks may be done at the same moment.
 const maxSettled = 10000
 
-// hidden tells whether the room hides the addresses of its people from each other, and so from the networks.
+// hidden tells whether the room hides the addresses of its people from each other, and so from the networks; as long as nobody knows, it does.
 func (l *link) hidden() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.semianon
+	return !l.learned || l.semianon
+}
+
+// learnOnce learns it, if nobody has. It asks the room and waits, so it is never called in the room's goroutine.
+func (l *link) learnOnce(ctx context.Context) {
+	l.mu.Lock()
+	known := l.learned
+	l.mu.Unlock()
+	if known {
+		return
+	}
+	if _, err := l.learn(ctx); err != nil && ctx.Err() == nil {
+		l.m.d.Log.Warn("how a linked room is could not be learned", "room", l.room.String(), "error", err)
+	}
 }
 
 // learn reads what the room is like.
@@ -189,23 +202,32 @@ func (l *link) learn(ctx context.Context) (event.RoomFacts, error) {
 	f, err := l.m.facts(ctx, l.room)
 	if err == nil && f.Exists {
 		l.mu.Lock()
-		l.semianon = !f.NonAnonymous
+		l.learned, l.semianon = true, !f.NonAnonymous
 		l.mu.Unlock()
 	}
 	return f, err
 }
 
-// roomConfigured: whether a linked room shows addresses may have changed.
-func (m *Module) roomConfigured(ctx context.Context, v *event.RoomChange) error {
+// roomConfigured: whether a linked room shows addresses may have changed. It runs in the room's goroutine: whoever needs to know asks.
+func (m *Module) roomConfigured(_ context.Context, v *event.RoomChange) error {
 	if l := m.links.of(v.Room); l != nil {
-		_, err := l.learn(ctx)
-		return err
+		l.mu.Lock()
+		l.learned = false
+		l.mu.Unlock()
 	}
 	return nil
 }
 
-// address is what a network may know of somebody's address.
-func (p *portal) address(s *sdk.Sender) {
+// address takes away what a network may not know of somebody's address. It may have to ask the room: it is not called in the room's goroutine.
+func (p *portal) address(ctx context.Context, s *sdk.Sender) {
+	if l := p.link(); l != nil {
+		l.learnOnce(ctx)
+	}
+	p.addressNow(s)
+}
+
+// addressNow is address for the room's goroutine, where nobody can be asked.
+func (p *portal) addressNow(s *sdk.Sender) {
 	if l := p.link(); l != nil && l.hidden() {
 		if j, err := jid.Parse(s.Address); err == nil && l.m.byHost[j.Domain()] == nil {
 			s.Address = ""

@@ -176,7 +176,7 @@ func (b *Bridge) showPresences(ctx context.Context) {
 // senderOf is a sender for a signal.
 func (p *portal) senderOf(ctx context.Context, o event.Occupant) *sdk.Sender {
 	s := p.b.sender(ctx, o.Real.Bare(), o.ID, o.Nick, "")
-	p.address(&s)
+	p.addressNow(&s)
 	return &s
 }
 
