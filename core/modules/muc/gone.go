@@ -2,7 +2,9 @@ package muc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -70,20 +72,42 @@ func (m *Module) leavings(ctx context.Context, u *journal.Unit, who jid.JID) ([]
 	return out, nil
 }
 
-// accountGone tells the rooms, and who is in them.
-func (m *Module) accountGone(ctx context.Context, c *event.AccountChange) error {
+// accountGone tells the rooms, all at once, and who is in them. A room whose host is not served now is told when it is (resumeLeaving).
+func (m *Module) accountGone(_ context.Context, c *event.AccountChange) error {
 	who := c.JID.Bare().String()
 	m.goneMu.Lock()
 	list := m.gone[who]
 	delete(m.gone, who)
 	m.goneMu.Unlock()
+	told, outcomes := 0, make(chan error, len(list))
 	for _, l := range list {
-		err := m.call(ctx, l.room, exclusive, func(a *actor, in *inbound, done func(error)) { a.bereave(in, l, done) })
-		if err != nil {
-			return fmt.Errorf("muc: tell %s of a deleted account: %w", l.room, err)
+		if h := m.hosts[l.room.Domain()]; h != nil {
+			told++
+			m.tellLeaving(h, l, func(err error) { outcomes <- err })
 		}
 	}
-	return nil
+	var bad error
+	for range told {
+		bad = errors.Join(bad, <-outcomes)
+	}
+	return bad
+}
+
+// tellLeaving tells one room; done is called once.
+func (m *Module) tellLeaving(h *host, l leaving, done func(error)) {
+	var once sync.Once
+	answer := func(err error) {
+		once.Do(func() {
+			if err != nil {
+				err = fmt.Errorf("muc: tell %s of a deleted account: %w", l.room, err)
+			}
+			done(err)
+		})
+	}
+	m.post(h, l.room, func(a *actor) {
+		in := &inbound{u: a.unit(), h: h, call: true, failed: answer}
+		a.accept(task{class: exclusive, in: in, run: func(a *actor, in *inbound) { a.bereave(in, l, answer) }})
+	})
 }
 
 // resumeLeaving tells the rooms that had not heard of a deleted account when the server stopped.
@@ -99,17 +123,13 @@ func (m *Module) resumeLeaving(ctx context.Context) error {
 				from = r.Key + "\x00"
 				l, err := parseLeaving(r)
 				if err != nil {
-					return err
+					m.d.Log.Error("who is leaving could not be read", "key", r.Key, "err", err)
+					continue
 				}
-				m.post(h, l.room, func(a *actor) {
-					in := &inbound{u: a.unit(), h: h, call: true}
-					a.accept(task{class: exclusive, in: in, run: func(a *actor, in *inbound) {
-						a.bereave(in, l, func(err error) {
-							if err != nil {
-								m.d.Log.Error("a room could not be told of a deleted account", "room", l.room.String(), "err", err)
-							}
-						})
-					}})
+				m.tellLeaving(h, l, func(err error) {
+					if err != nil {
+						m.d.Log.Error("a room could not be told", "err", err)
+					}
 				})
 			}
 			if len(rows) < page {

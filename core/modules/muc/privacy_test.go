@@ -336,7 +336,7 @@ func (w *watched) inspectFromOutside() {
 // address of anybody else.
 func TestAddressesStayHidden(t *testing.T) {
 	kinds := map[string]int{}
-	for seed := range uint64(8) {
+	for seed := range uint64(5) {
 		w := newWatched(t, seed)
 		w.inspect("", map[string]bool{bareOf(w.people[0]): true})
 		for n := range 200 {

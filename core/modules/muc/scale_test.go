@@ -16,9 +16,8 @@ import (
 
 // tally counts what a network delivers, instead of keeping it.
 type tally struct {
-	mu      sync.Mutex
-	by      map[jid.JID]map[string]int // receiver -> kind -> number
-	fanouts int                        // stanzas that were serialised for many
+	mu sync.Mutex
+	by map[jid.JID]map[string]int // receiver -> kind -> number
 }
 
 // kindOf is what a stanza is to somebody in the room.
@@ -58,12 +57,6 @@ func (y *tally) take() (total map[string]int, people int) {
 	people = len(y.by)
 	y.by = map[jid.JID]map[string]int{}
 	return total, people
-}
-
-func (y *tally) of(who string) string {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	return fmt.Sprint(y.by[jid.MustParse(who)])
 }
 
 func visitor(i int) string { return fmt.Sprintf("u%05d@example.org/x", i) }
