@@ -14,15 +14,15 @@ import (
 
 // Config is the bridge's `config:` in the server's configuration.
 type Config struct {
-	Token    string       `json:"token" doc:"the bot's token, from the Bot page of the developer portal; never a user's token" required:"true" secret:"true"`
+	Token    string       `json:"bot_token" doc:"the bot's token, from the Bot page of the developer portal; never a user's token" required:"true" secret:"true"`
 	Guilds   []string     `json:"guilds" doc:"ids of the guilds (servers) that are bridged; none: all that the bot is in"`
 	Presence bool         `json:"presence" doc:"show members' presence and status; needs the Presence Intent" default:"true"`
 	Members  int          `json:"max_members" doc:"guilds with more members are not listed whole" default:"20000"`
 	Webhooks int          `json:"webhooks" doc:"webhooks that the bridge makes in a channel, 1 to 5; Discord allows 15 in all" default:"1"`
 	MaxGap   int          `json:"max_gap" doc:"messages of one channel that are read back after an outage" default:"5000"`
 	Timeout  sdk.Duration `json:"timeout" doc:"longest wait for one answer of Discord" default:"30s"`
-	API      string       `json:"api" doc:"address of the API" default:"https://discord.com/api/v10"`
-	CDN      string       `json:"cdn" doc:"address of pictures" default:"https://cdn.discordapp.com"`
+	API      string       `json:"api_url" doc:"address of the API" default:"https://discord.com/api/v10"`
+	CDN      string       `json:"cdn_url" doc:"address of pictures" default:"https://cdn.discordapp.com"`
 }
 
 func decodeConfig(raw []byte) (Config, error) {
@@ -36,10 +36,10 @@ func decodeConfig(raw []byte) (Config, error) {
 
 func (c Config) check() error {
 	if c.Token == "" {
-		return fmt.Errorf("token is missing: run `viaduct bridge setup` to learn where to get it")
+		return fmt.Errorf("bot_token is missing: run `viaduct bridge setup` to learn where to get it")
 	}
 	if strings.HasPrefix(c.Token, "Bot ") || strings.ContainsAny(c.Token, " \t\n") {
-		return fmt.Errorf("token: only the token itself, without %q and spaces", "Bot")
+		return fmt.Errorf("bot_token: only the token itself, without %q and spaces", "Bot")
 	}
 	for _, g := range c.Guilds {
 		if !discordid.Valid(g) {
@@ -54,7 +54,7 @@ func (c Config) check() error {
 	case time.Duration(c.Timeout) < time.Second:
 		return fmt.Errorf("timeout: at least 1s is needed")
 	}
-	for key, address := range map[string]string{"api": c.API, "cdn": c.CDN} {
+	for key, address := range map[string]string{"api_url": c.API, "cdn_url": c.CDN} {
 		u, err := url.Parse(address)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return fmt.Errorf("%s %q: an http or https address is needed", key, address)

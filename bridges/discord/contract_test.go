@@ -49,9 +49,9 @@ func plugin(t testing.TB) string {
 
 func badConfigs() map[string]string {
 	return map[string]string{
-		"an unknown key": `{"tokn": "x"}`, "not JSON": `token: x`, "nothing": `{}`, "with Bot before": `{"token": "Bot x"}`,
-		"a guild's name": `{"token": "x", "guilds": ["Garden"]}`, "too many webhooks": `{"token": "x", "webhooks": 16}`,
-		"no URL": `{"token": "x", "api": "discord.com"}`, "a number for a duration": `{"token": "x", "timeout": 5}`, "no time": `{"token": "x", "timeout": "1ms"}`,
+		"an unknown key": `{"tokn": "x"}`, "not JSON": `token: x`, "nothing": `{}`, "with Bot before": `{"bot_token": "Bot x"}`,
+		"a guild's name": `{"bot_token": "x", "guilds": ["Garden"]}`, "too many webhooks": `{"bot_token": "x", "webhooks": 16}`,
+		"no URL": `{"bot_token": "x", "api_url": "discord.com"}`, "a number for a duration": `{"bot_token": "x", "timeout": 5}`, "no time": `{"bot_token": "x", "timeout": "1ms"}`,
 	}
 }
 
@@ -94,7 +94,7 @@ func newDriverWith(t testing.TB, o discordtest.Options) *driver {
 }
 
 func (d *driver) Config() []byte {
-	raw, _ := json.Marshal(map[string]any{"token": d.app.Token, "api": d.URL + "/api/v10", "cdn": d.URL + "/cdn", "timeout": "20s"})
+	raw, _ := json.Marshal(map[string]any{"bot_token": d.app.Token, "api_url": d.URL + "/api/v10", "cdn_url": d.URL + "/cdn", "timeout": "20s"})
 	return raw
 }
 

@@ -117,7 +117,7 @@ func TestHopelessCloses(t *testing.T) {
 
 func TestWrongToken(t *testing.T) {
 	s := bareStage(t, discordtest.Options{})
-	s.conf["token"] = "wrong"
+	s.conf["bot_token"] = "wrong"
 	s.run()
 	s.h.Await(t, "the reason", func() bool {
 		return slices.ContainsFunc(s.h.Logins(), func(l sdk.LoginStatus) bool { return l.Code == sdk.CodeBadCredentials })

@@ -316,7 +316,7 @@ func TestSetup(t *testing.T) {
 	invite := "https://discord.com/oauth2/authorize?client_id=123456789012345678&scope=bot&permissions=309774904400"
 	for name, r := range map[string]sdk.SetupRequest{
 		"by an answer":   {Name: "discord", Answers: map[string]string{"application_id": "123456789012345678"}},
-		"from the token": {Name: "discord", JSON: []byte(`{"token":"MTIzNDU2Nzg5MDEyMzQ1Njc4.x.y"}`)},
+		"from the token": {Name: "discord", JSON: []byte(`{"bot_token":"MTIzNDU2Nzg5MDEyMzQ1Njc4.x.y"}`)},
 	} {
 		plan, err := c.Setup(t.Context(), r)
 		if err != nil || len(plan.Questions) != 0 || !strings.Contains(all(plan), invite) || !strings.Contains(all(plan), "Message Content Intent") {

@@ -13,7 +13,7 @@ import (
 // Setup implements sdk.Setupper: what has to be clicked, in order.
 func (c *Connector) Setup(_ context.Context, r sdk.SetupRequest) (sdk.SetupPlan, error) {
 	var cfg struct {
-		Token string `json:"token"`
+		Token string `json:"bot_token"`
 	}
 	_ = json.Unmarshal(r.JSON, &cfg) // as far as there is a configuration
 	app := applicationOf(cfg.Token)
@@ -29,10 +29,10 @@ func (c *Connector) Setup(_ context.Context, r sdk.SetupRequest) (sdk.SetupPlan,
 		rights = append(rights, want.name)
 	}
 	plan := sdk.SetupPlan{
-		Config: []sdk.SetupValue{{Key: "token", Value: "", Doc: "the bot's token; or token_file with the path of a file that holds it"}},
+		Config: []sdk.SetupValue{{Key: "bot_token", Value: "", Doc: "the bot's token; or bot_token_file with the path of a file that holds it"}},
 		Steps: []string{
 			"Open https://discord.com/developers/applications, choose New Application and give it a name.",
-			"On the page Bot: choose Reset Token, copy the token into the configuration (token, or a file named by token_file). Whoever has it is the bot.",
+			"On the page Bot: choose Reset Token, copy the token into the configuration (bot_token, or a file named by bot_token_file). Whoever has it is the bot.",
 			"On the page Bot, under Privileged Gateway Intents, switch on: Presence Intent (presence and status), Server Members Intent (names and lists of members), " +
 				"Message Content Intent (without it every message is empty).",
 		},

@@ -52,7 +52,7 @@ func newWorld(t *testing.T) *world {
 	w.dc.Join(w.guild, w.app.User.ID)
 	w.dc.Permit(w.guild, w.app.User.ID, discordtest.PermAdministrator)
 	w.room = w.channel + "@rooms.discord.example.org"
-	conf, _ := json.Marshal(map[string]any{"token": w.app.Token, "api": w.dc.URL + "/api/v10", "cdn": w.dc.URL + "/cdn"})
+	conf, _ := json.Marshal(map[string]any{"bot_token": w.app.Token, "api_url": w.dc.URL + "/api/v10", "cdn_url": w.dc.URL + "/cdn"})
 	srv := xmpptest.Start(t, xmpptest.Options{
 		Modules: modules.Options{MUC: muc.Options{Hosts: []muc.HostSpec{{Name: "rooms.discord.example.org", Origin: "discord.example.org"}}}},
 		Extra: func() []module.Module {

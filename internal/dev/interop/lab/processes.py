@@ -78,19 +78,20 @@ class Homeserver:
 class Viaduct:
     """The server of this tree with the bridge to one homeserver, as an operator runs it."""
 
-    def __init__(self, folder, homeserver, allow=None, extra=""):
+    def __init__(self, folder, homeserver, allow=None, extra="", web=False):
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "viaduct.yaml"
         self.registration = self.folder / "matrix-registration.yaml"
         self.log_file = self.folder / "server.log"
-        self.c2s_port, admin_port, appservice_port = free_ports(3)
+        self.c2s_port, admin_port, appservice_port, self.https_port = free_ports(4)
         self.process = None
         self.since = None
+        https, public = (f'"127.0.0.1:{self.https_port}"', f"public_url: https://{DOMAIN}:{self.https_port}\n") if web else ("", "")
         allowed = "" if allow is None else f"\n    allow: {{use: [{', '.join(allow)}]}}"
         self.config.write_text(f"""\
 domains: [{DOMAIN}]
-data_dir: data
-listen: {{c2s: ["127.0.0.1:{self.c2s_port}"], c2s_tls: [], s2s: [], s2s_tls: [], http: [], https: [], admin: ["127.0.0.1:{admin_port}"], component: []}}
+{public}data_dir: data
+listen: {{c2s: ["127.0.0.1:{self.c2s_port}"], c2s_tls: [], s2s: [], s2s_tls: [], http: [], https: [{https}], admin: ["127.0.0.1:{admin_port}"], component: []}}
 log: {{level: debug}}
 bridges:
   - name: matrix
@@ -158,8 +159,8 @@ bridges:
                 await self.kill()
                 raise
 
-    def plugin_pid(self):
-        """The bridge's process, found as an operator would: a child of the server. None while there is none."""
+    def plugin_pid(self, plugin="matrix"):
+        """A bridge's process, found as an operator would: a child of the server. None while there is none."""
         if self.process is None or self.process.returncode is not None:
             return None
         for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -168,7 +169,7 @@ bridges:
             except OSError:
                 continue
             name, rest = stat[stat.index("(") + 1:stat.rindex(")")], stat[stat.rindex(")") + 2:].split()
-            if int(rest[1]) == self.process.pid and name.startswith("viaduct-matrix"[:15]) and rest[0] != "Z":
+            if int(rest[1]) == self.process.pid and name.startswith(f"viaduct-{plugin}"[:15]) and rest[0] != "Z":
                 return int(pid)
         return None
 

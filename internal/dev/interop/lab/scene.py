@@ -21,11 +21,11 @@ SHARED_SECRET = "peer-shared-secret"  # the default of internal/dev/peers
 class Scene:
     """Everything of one proof against one homeserver; enter() and leave() are its beginning and end."""
 
-    def __init__(self, report, kind, what, allow=None, server_name=None):
+    def __init__(self, report, kind, what, allow=None, server_name=None, **options):
         self.report = report
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="viaduct-"))
         self.hs = Homeserver(kind, f"interop-{RUN}-{what}-{kind}", server_name)
-        self.server = Viaduct(self.folder, self.hs, allow)
+        self.server = Viaduct(self.folder, self.hs, allow, **options)
         self.passwords = {}
         self.people = []
         self.last_test = ""
