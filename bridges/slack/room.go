@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"sync"
 	"time"
@@ -127,11 +128,21 @@ func (b *roomBook) startCatchUp(ctx context.Context, since slackid.TS) {
 	b.c.work.Add(1)
 	go func() {
 		defer b.c.work.Done()
-		if err := b.catchUp(ctx, mine, since); err != nil && ctx.Err() == nil {
-			b.c.log.Warn("not all channels could be read back", "error", err)
+		for pause := firstBackoff; ; pause = min(2*pause, lastBackoff) {
+			err := b.catchUp(ctx, mine, since)
+			if err == nil || errors.Is(err, errOutdated) || ctx.Err() != nil {
+				return
+			}
+			b.c.log.Warn("not all channels could be read back yet", "error", err)
+			if b.c.api.sleep(ctx, pause) != nil {
+				return
+			}
 		}
 	}()
 }
+
+// errOutdated: a later connection has begun to catch up.
+var errOutdated = errors.New("slack: another connection catches up")
 
 func (b *roomBook) catchUp(ctx context.Context, mine int, since slackid.TS) error {
 	done := map[*room]bool{}
@@ -148,7 +159,7 @@ func (b *roomBook) catchUp(ctx context.Context, mine int, since slackid.TS) erro
 			outdated := b.generation != mine
 			b.mu.Unlock()
 			if outdated {
-				return context.Canceled
+				return errOutdated
 			}
 		}
 		return nil
@@ -193,6 +204,9 @@ func (c *Connector) joined(ctx context.Context) ([]string, error) {
 			if codeOf(err) == "missing_scope" {
 				break
 			}
+			if err != nil && codeOf(err) != "" && !sdk.AsError(explain("", err)).Temporary {
+				return c.joinedOf(ctx)
+			}
 			if err != nil {
 				return nil, explain("cannot list the channels", err)
 			}
@@ -207,6 +221,18 @@ func (c *Connector) joined(ctx context.Context) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// joinedOf finds the same among all channels, where Slack does not tell it at once.
+func (c *Connector) joinedOf(ctx context.Context) ([]string, error) {
+	var out []string
+	err := c.eachChannel(ctx, func(ch channel) bool {
+		if ch.IsMember && slackid.IsChannel(ch.ID) {
+			out = append(out, ch.ID)
+		}
+		return true
+	})
+	return out, err
 }
 
 // settle waits until a room is no longer suspect.
