@@ -112,7 +112,7 @@ func (g *gateway) run(ctx context.Context) {
 			g.state(sdk.LoginStatus{State: sdk.LoginTrouble, Code: sdk.CodeUnavailable, Text: "Discord cannot be reached; it is tried again by itself"})
 		}
 		if errors.Is(err, errReconnect) && began {
-			pause = time.Duration(rand.Int64N(int64(50 * time.Millisecond)))
+			pause = time.Duration(rand.Int64N(int64(50 * time.Millisecond))) //nolint:gosec // only not all at once
 		}
 		select {
 		case <-g.after(pause):
@@ -153,6 +153,7 @@ func (g *gateway) once(ctx context.Context) (began bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dial, stop := context.WithTimeout(ctx, g.api.opt.Timeout)
+	//nolint:bodyclose // the library closes it
 	ws, _, err := websocket.Dial(dial, strings.TrimSuffix(address, "/")+"/?v=10&encoding=json", &websocket.DialOptions{HTTPClient: g.api.opt.Client})
 	stop()
 	if err != nil {
@@ -160,7 +161,7 @@ func (g *gateway) once(ctx context.Context) (began bool, err error) {
 		return false, fmt.Errorf("dial the gateway: %w", strip(err))
 	}
 	// Not with 1000: that would end the session.
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }()
 	ws.SetReadLimit(64 << 20)
 	c := &connection{g: g, ws: ws, cancel: cancel}
 	err = c.read(ctx)
@@ -266,7 +267,7 @@ func (c *connection) hello(ctx context.Context, raw json.RawMessage) error {
 // the last beat the connection is dead.
 func (c *connection) heart(ctx context.Context, every time.Duration) {
 	defer close(c.beat)
-	pause := time.Duration(rand.Float64() * float64(every))
+	pause := time.Duration(rand.Float64() * float64(every)) //nolint:gosec // only not all at once
 	for {
 		select {
 		case <-c.g.after(pause):

@@ -46,7 +46,7 @@ func (c *Connector) FetchMedia(ctx context.Context, r sdk.MediaRequest) (sdk.Med
 		}
 		address += "?size=" + strconv.Itoa(size)
 	}
-	resp, err := c.api.picture(ctx, address, r.Range)
+	resp, err := c.api.picture(ctx, address, r.Range) //nolint:bodyclose // whoever gets the content closes it
 	if err != nil {
 		return sdk.MediaContent{}, explain("the picture is not there", err)
 	}

@@ -117,7 +117,6 @@ type pumping struct {
 	batch   sdk.Batch
 	marks   map[sdk.PortalKey]sdk.Cursor
 	at      place
-	bytes   int
 	awaited map[string]bool // guilds that have not arrived yet
 	late    <-chan time.Time
 	held    []dispatch // what came before them

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,5 +197,3 @@ func (s *stage) calls(method, path string) int {
 	}
 	return n
 }
-
-func hasText(list []string, text string) bool { return slices.Contains(list, text) }

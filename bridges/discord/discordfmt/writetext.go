@@ -56,8 +56,12 @@ func (w *inlineWriter) callsAll(s string, i int) bool {
 		return false
 	}
 	rest := strings.ToLower(s[i+1 : min(len(s), i+10)])
-	return rest == "" || strings.HasPrefix(rest, "everyone") || strings.HasPrefix(rest, "here") ||
-		strings.HasPrefix("everyone", rest) || strings.HasPrefix("here", rest) || rest[0] == '&' || rest[0] == '!'
+	for _, word := range []string{"everyone", "here"} {
+		if n := min(len(word), len(rest)); rest[:n] == word[:n] {
+			return true
+		}
+	}
+	return rest[0] == '&' || rest[0] == '!'
 }
 
 // isMark reports whether the sign at s[i] has to be escaped.

@@ -54,7 +54,7 @@ func TestMessages(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]Target{
-		" 123 ":                                  {Kind: KindID, ID: "123"},
+		"123":                                    {Kind: KindID, ID: "123"},
 		"<@123>":                                 {Kind: KindUser, ID: "123"},
 		"<@!123>":                                {Kind: KindUser, ID: "123"},
 		"<#123>":                                 {Kind: KindChannel, ID: "123"},
@@ -79,6 +79,9 @@ func TestParse(t *testing.T) {
 		if got := Parse(text); got != want {
 			t.Errorf("%q: %+v", text, got)
 		}
+	}
+	if got := Parse(" 123\t"); got.ID != "123" {
+		t.Errorf("%+v", got)
 	}
 	if got := Slug(" My  Guild: the/best "); got != "my-guild-the-best" {
 		t.Error(got)

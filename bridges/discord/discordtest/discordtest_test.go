@@ -227,30 +227,30 @@ func TestRateLimits(t *testing.T) {
 		return resp
 	}
 	other := s.AddChannel(s.guild, "other")
-	if r := post(s.channel); r.StatusCode != 200 || r.Header.Get("X-RateLimit-Remaining") != "1" || r.Header.Get("X-RateLimit-Reset-After") != "1.000" {
+	if r := post(s.channel); r.StatusCode != http.StatusOK || r.Header.Get("X-RateLimit-Remaining") != "1" || r.Header.Get("X-RateLimit-Reset-After") != "1.000" {
 		t.Error(r.Status, r.Header)
 	}
 	post(s.channel)
-	if r := post(s.channel); r.StatusCode != 429 || r.Header.Get("X-RateLimit-Scope") != "user" || r.Header.Get("Retry-After") != "1" {
+	if r := post(s.channel); r.StatusCode != http.StatusTooManyRequests || r.Header.Get("X-RateLimit-Scope") != "user" || r.Header.Get("Retry-After") != "1" {
 		t.Error(r.Status, r.Header)
 	}
-	if r := post(other); r.StatusCode != 200 {
+	if r := post(other); r.StatusCode != http.StatusOK {
 		t.Error("another channel has another bucket: ", r.Status)
 	}
 	now = now.Add(time.Second)
 	post(s.channel)
 	post(other)
-	if r := post(other); r.StatusCode != 429 || r.Header.Get("X-RateLimit-Global") != "true" {
+	if r := post(other); r.StatusCode != http.StatusTooManyRequests || r.Header.Get("X-RateLimit-Global") != "true" {
 		t.Error(r.Status, r.Header)
 	}
 	post(other)
 	post(other)
-	if r := post(other); r.StatusCode != 429 || r.Header.Get("Server") != "cloudflare" {
+	if r := post(other); r.StatusCode != http.StatusTooManyRequests || r.Header.Get("Server") != "cloudflare" {
 		t.Error("no ban after too many: ", r.Status)
 	}
 	s.Heal()
 	s.Fail(Fault{Path: "messages", Times: 1, Status: 502})
-	if r := post(other); r.StatusCode != 502 || r.Header.Get("Content-Type") != "text/html; charset=UTF-8" {
+	if r := post(other); r.StatusCode != http.StatusBadGateway || r.Header.Get("Content-Type") != "text/html; charset=UTF-8" {
 		t.Error(r.Status, r.Header)
 	}
 }

@@ -3,6 +3,7 @@ package discordtest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,7 +26,6 @@ type request struct {
 	app   *App // nil for webhooks
 	body  M
 	files []File
-	raw   []byte
 }
 
 // failure is an answer that says no ("Opcodes and Status Codes", JSON).
@@ -159,7 +159,8 @@ func (s *Server) bot(authorization string) *App {
 func reply(w http.ResponseWriter, out any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	if err != nil {
-		f := err.(*failure)
+		f := &failure{status: http.StatusInternalServerError, message: err.Error()}
+		_ = errors.As(err, &f)
 		w.WriteHeader(f.status)
 		out = M{"message": f.message, "code": f.code}
 	} else if out == nil {
