@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -156,5 +157,31 @@ func TestLinkPortalGone(t *testing.T) {
 	s := w.status("a dead letter", func(s gateway.LinkStatus) bool { return len(s.Remotes[1].Dead) == 1 })
 	if s.Remotes[1].State != "gone" || s.Remotes[1].Portal.Waiting != 0 {
 		t.Errorf("%+v", s.Remotes[1])
+	}
+}
+
+// Where a portal is alone, what is refused is taken back for all, and kept with its text.
+func TestDeadLetterOfAPortalAlone(t *testing.T) {
+	w := newWorld(t, worldOptions{net: func(n *fakeNet) {
+		n.answer = func(op sdk.Op) (sdk.Delivered, error) {
+			if _, ok := op.(*sdk.SendMessage); ok {
+				return sdk.Delivered{}, sdk.Refuse(sdk.CodeForbidden, "not here")
+			}
+			return sdk.Delivered{}, nil
+		}
+	}})
+	alice := w.in("alice")
+	alice.say("m1", "refused words")
+	alice.until("the error", func(n *xmlstream.Node) bool { return n.Attr("type") == "error" })
+	rows, err := w.Data().Table("gateway.dead").Range(context.Background(), "fake\x1f\x1f!Ops:hs", "", "", 10, false)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%d dead letters, %v", len(rows), err)
+	}
+	var d struct {
+		Body   []byte `json:"body"`
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(rows[0].Value, &d); err != nil || d.Reason != "not here" || !strings.Contains(string(d.Body), "refused words") {
+		t.Errorf("%+v, %v", d, err)
 	}
 }

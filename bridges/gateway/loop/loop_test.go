@@ -101,3 +101,20 @@ func TestBounds(t *testing.T) {
 	}
 	d.Hear(now, loop.Said{Author: "fa", Text: strings.Repeat("<x> ", 10000) + "text 4999"})
 }
+
+// FuzzHear: whatever is said, nothing breaks, a text is not its own echo, and the same message is judged once.
+func FuzzHear(f *testing.F) {
+	f.Add("hello", "<ann> hello")
+	f.Add("[a] [b] x", "<>: ")
+	f.Add("a: b: c", "\n")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		d, now := loop.New(), time.Unix(1e9, 0)
+		if v := d.Hear(now, loop.Said{ID: "1", Author: "ann", Text: one}); v.Echo {
+			t.Errorf("%q is an echo of nothing", one)
+		}
+		v := d.Hear(now, loop.Said{ID: "2", Author: "fa", Text: two})
+		if again := d.Hear(now, loop.Said{ID: "2", Author: "fa", Text: two}); again != v {
+			t.Errorf("%q is %+v, then %+v", two, v, again)
+		}
+	})
+}
