@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strconv"
@@ -296,13 +297,21 @@ func (s *sending) prior(id sdk.PartID) bool {
 	return false
 }
 
-// progress tells the host what is done, before each part but the first.
+// progress tells the host what is done, before each part but the first. It does not
+// wait: in front of it may be the echo of that part, which the host holds until this very
+// operation is resolved. What is lost of it, the metadata tell.
 func (s *sending) progress(ctx context.Context) error {
 	if len(s.done) == 0 || len(s.done) == len(s.op.Prior) {
 		return nil
 	}
-	ev := &sdk.Progress{EventHeader: sdk.EventHeader{Portal: s.op.Portal, ID: sdk.EventID("progress:" + string(s.op.ID)), Version: strconv.Itoa(len(s.done))}, Op: s.op.ID, Parts: s.done}
-	return s.c.deliver(ctx, sdk.Batch{Events: []sdk.Event{ev}})
+	ev := &sdk.Progress{EventHeader: sdk.EventHeader{Portal: s.op.Portal, ID: sdk.EventID("progress:" + string(s.op.ID)), Version: strconv.Itoa(len(s.done))},
+		Op: s.op.ID, Parts: slices.Clone(s.done)}
+	ctx, cancel := context.WithTimeout(ctx, doubtWait)
+	defer cancel()
+	if _, err := s.c.host.DeliverAsync(ctx, sdk.Batch{Events: []sdk.Event{ev}}); errors.Is(err, sdk.ErrSessionLost) {
+		return err
+	}
+	return nil
 }
 
 func (s *sending) say(ctx context.Context, doc richtext.Document, id sdk.PartID) (slackid.TS, error) {
