@@ -65,20 +65,16 @@ func (c *Connector) FetchMedia(ctx context.Context, r sdk.MediaRequest) (sdk.Med
 // What cannot be copied is returned as a link.
 func (c *Connector) attachments(ctx context.Context, out *sdk.Content, m wireMessage) []richtext.Node {
 	var links []richtext.Node
-	for i, a := range m.Attachments {
+	for _, a := range m.Attachments {
 		media, err := c.copyFile(ctx, m, a)
 		if err != nil {
 			c.log.Info("attachment not copied", "message", m.ID, "error", err)
 			links = append(links, richtext.Para(richtext.Link(a.URL, richtext.Text(fileName(a)))))
 			continue
 		}
-		part := sdk.PartID("")
-		if i > 0 || m.Content != "" {
-			part = sdk.PartID("f" + strconv.Itoa(i))
-		}
 		kind, _, _ := strings.Cut(a.Type, "/")
 		out.Attachments = append(out.Attachments, sdk.Attachment{
-			Media: media, Part: part, Inline: kind == "image" || kind == "video" || kind == "audio",
+			Media: media, Inline: kind == "image" || kind == "video" || kind == "audio",
 			Voice: m.Flags&flagVoiceMessage != 0, Caption: normal(richtext.FromPlain(a.About)),
 		})
 		if strings.HasPrefix(a.Name, "SPOILER_") {
@@ -168,5 +164,5 @@ func (c *Connector) sticker(out *sdk.Content, doc *richtext.Document, s wireStic
 	if s.Format == gif {
 		m.ID, m.Name, m.Type = sdk.MediaID("stickers/"+s.ID+".gif"), s.Name+".gif", "image/gif"
 	}
-	out.Attachments = append(out.Attachments, sdk.Attachment{Media: *m, Inline: true, Sticker: true, Part: sdk.PartID("s" + s.ID)})
+	out.Attachments = append(out.Attachments, sdk.Attachment{Media: *m, Inline: true, Sticker: true})
 }
