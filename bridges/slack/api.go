@@ -220,8 +220,8 @@ func refusals() map[string]sdk.Code {
 
 // Codes of Slack's that pass, and that mean a token is no longer any good.
 const (
-	passing = " ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org accesslimited message_limit_exceeded slack_connect_file_upload_sharing_blocked "
-	tokens  = " not_authed invalid_auth account_inactive token_revoked token_expired "
+	passing  = " ratelimited internal_error fatal_error service_unavailable request_timeout team_added_to_org accesslimited message_limit_exceeded slack_connect_file_upload_sharing_blocked "
+	unsigned = " not_authed invalid_auth account_inactive token_revoked token_expired "
 )
 
 // explain turns the error of a call into an sdk error. what stands before Slack's own
@@ -253,7 +253,7 @@ func explain(what string, err error) error {
 	switch {
 	case strings.Contains(passing, quoted):
 		return &sdk.Error{Code: sdk.CodeUnavailable, Temporary: true, Text: "Slack is in trouble", Err: err}
-	case strings.Contains(tokens, quoted):
+	case strings.Contains(unsigned, quoted):
 		// The operator has to mend that; what waits must not be thrown away meanwhile.
 		return &sdk.Error{Code: sdk.CodeBadCredentials, Temporary: true, Text: "Slack no longer takes the bridge's token (" + api.Code + ")", Err: err}
 	}

@@ -3,6 +3,8 @@ package slack
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -14,11 +16,40 @@ import (
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slacktest"
+	"github.com/viaduct-xmpp/viaduct/plugins/grpcbridge"
+	"github.com/viaduct-xmpp/viaduct/plugins/host"
 	"github.com/viaduct-xmpp/viaduct/plugins/plugintest"
+	"github.com/viaduct-xmpp/viaduct/plugins/plugintest/process"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The test binary is also the plugin.
+const pluginName = "viaduct-slack"
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == pluginName {
+		grpcbridge.Serve(New(Options{}), grpcbridge.ServeOptions{})
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// TestContractProcess runs what a process and gRPC may change against a real plugin, which
+// is killed, too.
+func TestContractProcess(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), pluginName)
+	if err := os.Symlink(exe, path); err != nil {
+		t.Fatal(err)
+	}
+	plugintest.Run(t, plugintest.Options{
+		Launch: process.Launch(path, host.Socket), Driver: newDriver,
+		Only: []string{"handshake", "configuration", "send", "echo", "messages in order", "acks lost", "crash at each step", "operations again after a crash", "files out", "files in", "drain", "setup"},
+	})
+}
 
 func TestContract(t *testing.T) {
 	plugintest.Run(t, plugintest.Options{

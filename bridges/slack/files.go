@@ -199,7 +199,7 @@ func (c *Connector) share(ctx context.Context, s *sending) (sdk.Part, error) {
 	}
 	if s.op.Doubt {
 		if ts, err := c.sharedAt(ctx, s.ch.ID, first, 1); err == nil && ts != "" {
-			return filePart(slackid.TS(ts)), nil
+			return filePart(ts), nil
 		}
 	}
 	err := c.complete(ctx, s)

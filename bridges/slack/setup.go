@@ -148,7 +148,7 @@ func (c *Connector) testSocket(ctx context.Context, add addCheck) {
 	switch {
 	case err == nil:
 		add("app_token", sdk.CheckOK, "Socket Mode is on", "")
-	case errors.As(err, &api) && (api.Code == "missing_scope" || api.Code == "not_allowed_token_type" || strings.Contains(tokens, " "+api.Code+" ")):
+	case errors.As(err, &api) && (api.Code == "missing_scope" || api.Code == "not_allowed_token_type" || strings.Contains(unsigned, " "+api.Code+" ")):
 		add("app_token", sdk.CheckFailed, api.Code, "generate an App-Level Token with the scope connections:write under \"Basic Information\"")
 	case errors.As(err, &api):
 		add("app_token", sdk.CheckFailed, api.Code, "switch Socket Mode on in the app's settings")

@@ -2,6 +2,7 @@ package slacktest
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -97,7 +98,7 @@ func readArgs(r *http.Request) (map[string]string, string) {
 		}
 		return args, ""
 	}
-	if err := r.ParseMultipartForm(1 << 20); err != nil && err != http.ErrNotMultipart {
+	if err := r.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return nil, "invalid_form_data"
 	}
 	for k, v := range r.PostForm {

@@ -38,7 +38,7 @@ func HTML(method string, status, times int) Fault {
 	return Fault{Method: method, Times: times, Handle: func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(status)
-		fmt.Fprintf(w, "<html><body><h1>%d</h1>Server Error</body></html>", status)
+		_, _ = fmt.Fprintf(w, "<html><body><h1>%d</h1>Server Error</body></html>", status)
 		return true
 	}}
 }
@@ -61,7 +61,7 @@ func LoseAnswer(method string, times int) Fault {
 func Refuse(method, code string, times int) Fault {
 	return Fault{Method: method, Times: times, Handle: func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"ok":false,"error":%q}`, code)
+		_, _ = fmt.Fprintf(w, `{"ok":false,"error":%q}`, code)
 		return true
 	}}
 }

@@ -3,8 +3,6 @@ package slacktest
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +135,7 @@ func TestSocketMode(t *testing.T) {
 	defer s.Close()
 	ada, general := s.AddUser("ada", "Ada"), s.AddChannel("general")
 	s.Join(general, ada)
-	smc := socketmode.New(client(s, BotToken), socketmode.OptionLog(log.New(io.Discard, "", 0)))
+	smc := socketmode.New(client(s, BotToken))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = smc.RunContext(ctx) }()
@@ -173,7 +171,9 @@ func TestSocketMode(t *testing.T) {
 		t.Fatalf("%+v", outer.InnerEvent)
 	}
 	changed := s.Changed()
-	smc.Ack(*again.Request)
+	if err := smc.Ack(*again.Request); err != nil {
+		t.Fatal(err)
+	}
 	for len(s.Acks()) == 0 {
 		select {
 		case <-changed:
