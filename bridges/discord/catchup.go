@@ -130,10 +130,13 @@ func (w *world) complete(id string) {
 }
 
 // catchUp reads every room back from its cursor, when a session is new.
-func (p *pumping) catchUp(ctx context.Context) error {
+func (p *pumping) catchUp(ctx context.Context) error { return p.catchUpIn(ctx, "") }
+
+// catchUpIn reads the rooms of one guild back, when its outage is over; "": of all.
+func (p *pumping) catchUpIn(ctx context.Context, guild string) error {
 	for _, room := range p.c.rooms.toRead() {
 		channel, ok := p.c.world.channel(room)
-		if !ok || !p.c.rooms.wanted(room) {
+		if !ok || !p.c.rooms.wanted(room) || guild != "" && channel.Guild != guild {
 			continue
 		}
 		if err := p.readBack(ctx, room, channel); err != nil {

@@ -176,3 +176,24 @@ func TestEmptyChannel(t *testing.T) {
 	s.start()
 	s.said("the very first")
 }
+
+// TestOutageOfAGuild: what was said while Discord could not tell of a guild comes
+// when the guild is back.
+func TestOutageOfAGuild(t *testing.T) {
+	s := newStage(t, discordtest.Options{})
+	s.Server.Say(s.one, s.me, "before")
+	s.said("before")
+	s.Outage(s.guild, true)
+	s.Server.Say(s.one, s.me, "unheard")
+	s.Outage(s.guild, false)
+	s.Server.Say(s.one, s.me, "after")
+	s.said("after")
+	if got := s.arrivedTexts(s.one); !slices.Equal(got, []string{"before", "unheard", "after"}) {
+		t.Error(got)
+	}
+	for _, e := range s.h.Events() {
+		if _, gone := e.(*sdk.PortalGone); gone {
+			t.Error("an outage is not the end")
+		}
+	}
+}

@@ -211,6 +211,11 @@ func (p *pumping) insist(ctx context.Context, f func(context.Context) error) {
 func (p *pumping) translate(ctx context.Context, d dispatch) {
 	events, marks := p.c.translate(ctx, d)
 	p.at = d.Place
+	if d.Kind == "GUILD_CREATE" {
+		if g, ok := decode[wireGuild](p.c, d); ok && !g.Unavailable {
+			p.insist(ctx, func(ctx context.Context) error { return p.catchUpIn(ctx, g.ID) })
+		}
+	}
 	p.add(ctx, events, marks...)
 }
 

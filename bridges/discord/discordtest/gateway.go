@@ -211,10 +211,28 @@ func (s *Server) ready(sess *session) {
 		"application": M{"id": sess.app.ID, "flags": 0}, "private_channels": []M{},
 	})
 	for _, g := range mine {
-		if sess.intents&IntentGuilds != 0 {
+		if sess.intents&IntentGuilds != 0 && !g.Down {
 			sess.add("GUILD_CREATE", s.guildCreate(sess, g))
 		}
 	}
+}
+
+// Outage makes a guild unavailable, and available again ("Guild Availability").
+func (s *Server) Outage(guild string, down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.guilds[guild]
+	g.Down = down
+	for _, sess := range s.sessions {
+		switch {
+		case g.member(sess.app.User.ID) == nil || sess.intents&IntentGuilds == 0:
+		case down:
+			sess.add("GUILD_DELETE", M{"id": g.ID, "unavailable": true})
+		default:
+			sess.add("GUILD_CREATE", s.guildCreate(sess, g))
+		}
+	}
+	s.touch()
 }
 
 func (s *Server) guildCreate(sess *session, g *Guild) M {
@@ -280,7 +298,7 @@ func (s *Server) dispatch(e event) {
 			continue
 		}
 		me := sess.app.User.ID
-		if e.guild != "" && s.guilds[e.guild].member(me) == nil {
+		if e.guild != "" && (s.guilds[e.guild].member(me) == nil || s.guilds[e.guild].Down) {
 			continue
 		}
 		if c := s.channels[e.channel]; c != nil && s.permissions(me, c)&PermView == 0 && e.kind != "CHANNEL_DELETE" && e.kind != "CHANNEL_UPDATE" {

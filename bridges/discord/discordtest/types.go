@@ -99,6 +99,7 @@ type Guild struct {
 	Roles           []*Role
 	Members         []*Member
 	Bans            []string
+	Down            bool // an outage: nothing of it is told
 }
 
 func (g *Guild) member(user string) *Member {
