@@ -15,7 +15,7 @@ import (
 // Inject puts a message of a puppet, or of the room itself, into a room. It returns the message's id when the room has accepted it; Done is
 // told when it is durable, or why it is not; it is not called if Inject returns an error.
 func (m *Module) Inject(ctx context.Context, msg event.InjectedMessage) (storage.MessageID, error) {
-	var id storage.MessageID
+	id := make(chan storage.MessageID, 1) // whoever gives up does not look at what still happens
 	class := pipelined
 	if msg.Enter != nil {
 		class = exclusive // it may have to enter first, which everybody is to see in its place
@@ -23,11 +23,14 @@ func (m *Module) Inject(ctx context.Context, msg event.InjectedMessage) (storage
 	err := m.call(ctx, msg.Room, class, func(a *actor, in *inbound, done func(error)) {
 		rec, err := a.inject(in, msg, a.deliverInjected)
 		if err == nil {
-			id = rec.ID
+			id <- rec.ID
 		}
 		done(err)
 	})
-	return id, err
+	if err != nil {
+		return 0, err
+	}
+	return <-id, nil
 }
 
 // SetSubject sets the subject on behalf of a puppet or of the room itself.

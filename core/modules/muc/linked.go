@@ -13,8 +13,10 @@ import (
 // What gateways need of rooms that they share or give up (docs/adr/0013-links.md).
 
 // Facts tells how a room is and who is in it.
-func (m *Module) Facts(ctx context.Context, at jid.JID) (f event.RoomFacts, err error) {
-	err = m.call(ctx, at, immediate, func(a *actor, _ *inbound, done func(error)) {
+func (m *Module) Facts(ctx context.Context, at jid.JID) (event.RoomFacts, error) {
+	found := make(chan event.RoomFacts, 1) // whoever gives up does not look at it
+	err := m.call(ctx, at, immediate, func(a *actor, _ *inbound, done func(error)) {
+		var f event.RoomFacts
 		if a.room != nil {
 			f.Exists, f.NonAnonymous = true, a.room.Config.NonAnonymous
 			f.Subject, f.SubjectAt = a.room.Subject.Text, a.room.Subject.At
@@ -24,9 +26,13 @@ func (m *Module) Facts(ctx context.Context, at jid.JID) (f event.RoomFacts, err 
 				}
 			}
 		}
+		found <- f
 		done(nil)
 	})
-	return f, err
+	if err != nil {
+		return event.RoomFacts{}, err
+	}
+	return <-found, nil
 }
 
 // Close puts everybody out of a room that has moved.
