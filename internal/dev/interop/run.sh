@@ -3,7 +3,7 @@
 # runs Viaduct against them. Every step runs; a summary follows; the exit status is 1 if one failed.
 #
 # Variables: PEERS_DIR (~/.cache/viaduct-peers)
-#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slixmpp prosody ejabberd aioxmpp converse.
+#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slack slixmpp prosody ejabberd aioxmpp converse.
 #                  For people only: what is left out is not proven, and the summary says so.
 #   INTEROP_SEED   the seed of bridge_kill.py; printed by every run
 set -euo pipefail
@@ -34,9 +34,10 @@ cleanup() {
   "$bench/viaduct.sh" stop >/dev/null 2>&1 || true
   local kind instance
   for kind in dendrite synapse; do
-    for instance in check "bridge-$kind" "kill-$kind"; do
+    for instance in check "bridge-$kind" "kill-$kind" "four-$kind"; do
       INSTANCE="interop-$INTEROP_RUN-$instance" "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true
     done
+    INSTANCE="interop-$INTEROP_RUN-four-$kind" "$peers/slack/stop.sh" --wipe >/dev/null 2>&1 || true
   done
   rm -rf "$scratch"
 }
@@ -102,12 +103,14 @@ xmpp_server() { # xmpp_server prosody|ejabberd|viaduct
 }
 
 # The bridge between slixmpp and a homeserver, in a bounded time: a run takes one to two minutes. Ports and instances are its own.
-bridge() { # bridge check|kill KIND [ARGUMENT...]
+bridge() { # bridge check|kill|fourway KIND [ARGUMENT...]
   if skipped slixmpp; then
     echo 'no XMPP client was left to use the bridge'
     return 0
   fi
-  timeout --foreground -k 30 300 "$python" "$here/bridge_$1.py" "${@:2}"
+  local program="bridge_$1.py"
+  [ "$1" != fourway ] || program=fourway_check.py
+  timeout --foreground -k 30 300 "$python" "$here/$program" "${@:2}"
 }
 
 # A client uses what the server has for clients of today, in a bounded time.
@@ -127,6 +130,7 @@ step debian 'packages' "$here/../apt.sh" curl openssl util-linux python3 python3
   prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3 python3-aioxmpp python3-aiohttp python3-slixmpp profanity
 step dendrite 'install' "$peers/dendrite/setup.sh"
 step synapse 'install' "$peers/synapse/setup.sh"
+step slack 'install' "$peers/slack/setup.sh"
 step slixmpp 'install' "$peers/clients/setup.sh"
 step converse 'install' "$peers/converse/setup.sh"
 step dendrite 'is a homeserver' homeserver dendrite
@@ -142,6 +146,9 @@ step aioxmpp 'uses rooms, nodes, faces and files' features /usr/bin/python3 aiox
 step converse 'in a browser: history, words and a picture' features "$python" converse_check.py
 for kind in dendrite synapse; do
   step "$kind" 'people of both sides share a room' bridge check "$kind"
+done
+for kind in dendrite synapse; do
+  step slack "one room with $kind, Slack and Discord" bridge fourway "$kind"
 done
 for kind in dendrite synapse; do
   step "$kind" "nothing lost or doubled under SIGKILL (seed $INTEROP_SEED)" bridge kill "$kind" --seed "$INTEROP_SEED"

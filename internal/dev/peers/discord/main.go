@@ -138,12 +138,15 @@ func (p *person) add(h heard) {
 }
 
 func (p *person) message(what string, m *discordgo.Message) {
-	if m.ChannelID != p.channel || m.Author == nil {
+	if m.Author == nil {
 		return
 	}
 	h := heard{What: what, ID: m.ID, Text: m.Content, Everyone: m.MentionEveryone, Mine: m.Author.ID == p.session.State.User.ID, Author: m.Author.Username}
 	if m.Author.GlobalName != "" {
 		h.Author = m.Author.GlobalName
+	}
+	if m.ChannelID != p.channel { // a thread has the id of the message that it begins with
+		h.Reply = m.ChannelID
 	}
 	if m.MessageReference != nil {
 		h.Reply = m.MessageReference.MessageID
