@@ -27,7 +27,9 @@ import (
 
 const (
 	source = "plugins/bridgepb"
-	module = "github.com/viaduct-xmpp/viaduct"
+	// descriptors are for the plugin in Python, which makes its messages of them.
+	descriptors = "plugins/examples/python/bridge_v1.desc"
+	module      = "github.com/viaduct-xmpp/viaduct"
 )
 
 func main() {
@@ -59,6 +61,15 @@ func run(ctx context.Context, root string, check bool) error {
 			stale += changed
 		}
 	}
+	set, err := describe(request)
+	if err != nil {
+		return err
+	}
+	changed, err := place(filepath.Join(root, filepath.FromSlash(descriptors)), set, check)
+	if err != nil {
+		return err
+	}
+	stale += changed
 	if check && stale > 0 {
 		return fmt.Errorf("%d generated files are out of date: run go run ./internal/dev/protogen", stale)
 	}
@@ -110,6 +121,21 @@ func compile(ctx context.Context, dir string) (*pluginpb.CodeGeneratorRequest, e
 		add(name)
 	}
 	return request, nil
+}
+
+// describe gives the descriptors without comments, dependencies first.
+func describe(request *pluginpb.CodeGeneratorRequest) ([]byte, error) {
+	var set descriptorpb.FileDescriptorSet
+	for _, f := range request.GetProtoFile() {
+		bare := proto.CloneOf(f)
+		bare.SourceCodeInfo = nil
+		set.File = append(set.File, bare)
+	}
+	out, err := proto.MarshalOptions{Deterministic: true}.Marshal(&set)
+	if err != nil {
+		return nil, fmt.Errorf("encode descriptors: %w", err)
+	}
+	return out, nil
 }
 
 func generate(ctx context.Context, root, tool string, request *pluginpb.CodeGeneratorRequest) ([]*pluginpb.CodeGeneratorResponse_File, error) {
