@@ -290,7 +290,7 @@ func TestReplies(t *testing.T) {
 	if m := answer(""); m.ThreadTS != "" || shownAs(m).Plain() != "> Ada: what is it?\nthis" {
 		t.Errorf("%q", shownAs(m).Plain())
 	}
-	s.l.Close()
+	s.stop()
 	s.conf["replies"] = "thread"
 	s.start()
 	if m := answer(ts); m.ThreadTS != ts || shownAs(m).Plain() != "this" {

@@ -123,7 +123,7 @@ func TestGap(t *testing.T) {
 	}
 	own := s.sent("ours")
 	s.mark("last")
-	s.l.Close() // nobody listens
+	s.stop() // nobody listens
 	s.s.Edit(s.general, ts[0], "edited meanwhile")
 	s.s.Delete(s.general, ts[1])
 	s.s.React(s.general, ts[2], bob, "tada")
@@ -163,7 +163,7 @@ func TestBigGap(t *testing.T) {
 	s.conf["max_gap"] = 150
 	s.start()
 	s.mark("before")
-	s.l.Close()
+	s.stop()
 	for i := range 500 {
 		s.s.Say(s.general, s.ada, fmt.Sprintf("missed %d", i))
 	}

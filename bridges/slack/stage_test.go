@@ -67,7 +67,6 @@ func (s *stage) start() {
 	if err := s.l.Configure(s.t.Context(), sdk.Configuration{Name: "slack", Domain: "example.org", JSON: raw}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.until("no connection", func() bool { open, _, _ := s.s.Sockets(); return open == 0 })
 	if err := s.l.Start(s.t.Context(), s.h, s.h.Resume()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -75,9 +74,17 @@ func (s *stage) start() {
 	s.h.Await(s.t, "a cursor", func() bool { return s.h.Cursors()[sdk.PortalKey{}] != "" })
 }
 
+// stop ends the bridge as a crash does, and waits until Slack has noticed.
+func (s *stage) stop() {
+	s.t.Helper()
+	s.l.Close()
+	s.until("no connection", func() bool { open, _, _ := s.s.Sockets(); return open == 0 })
+}
+
 // again is a crash and a new start.
 func (s *stage) again() {
-	s.l.Close()
+	s.t.Helper()
+	s.stop()
 	s.start()
 }
 
