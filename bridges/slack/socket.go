@@ -25,6 +25,8 @@ type link struct {
 	leave   chan string   // the reason why Slack wants another connection
 	gone    chan struct{} // closed when nothing more comes
 	waiting atomic.Int64  // envelopes without acknowledgement
+	began   atomic.Int64  // when it greeted, in nanoseconds
+	ended   atomic.Int64  // when nothing more came; set before gone is closed
 	greeted sync.Once
 	cancel  context.CancelFunc
 }
@@ -94,11 +96,9 @@ func (c *Connector) replace(ctx context.Context, old *link, reason string) *link
 	for {
 		l, err := c.open(ctx)
 		if err == nil {
-			select {
-			case <-old.gone: // too late: there was a moment without
+			if end := old.ended.Load(); end != 0 && end < l.began.Load() { // there was a moment without
 				c.rooms.suspectAll()
 				c.rooms.startCatchUp(ctx, l.since)
-			default:
 			}
 			c.work.Add(1)
 			go c.retire(ctx, old)
@@ -208,6 +208,7 @@ func timeOf(ts slackid.TS) time.Time {
 func (c *Connector) read(ctx context.Context, l *link) {
 	defer c.work.Done()
 	defer close(l.gone)
+	defer func() { l.ended.Store(c.opt.Now().UnixNano()) }()
 	defer func() { _ = l.conn.CloseNow() }()
 	defer l.cancel()
 	for {
@@ -231,7 +232,10 @@ func (c *Connector) read(ctx context.Context, l *link) {
 func (c *Connector) frame(l *link, f frame) {
 	switch f.Type {
 	case "hello":
-		l.greeted.Do(func() { close(l.hello) })
+		l.greeted.Do(func() {
+			l.began.Store(c.opt.Now().UnixNano())
+			close(l.hello)
+		})
 	case "disconnect":
 		select {
 		case l.leave <- f.Reason:
