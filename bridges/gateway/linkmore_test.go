@@ -3,8 +3,11 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/gateway"
@@ -183,5 +186,43 @@ func TestDeadLetterOfAPortalAlone(t *testing.T) {
 	}
 	if err := json.Unmarshal(rows[0].Value, &d); err != nil || d.Reason != "not here" || !strings.Contains(string(d.Body), "refused words") {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+// Two who replay at the same moment do not send anything twice.
+func TestLinkReplayTwice(t *testing.T) {
+	const letters = 40
+	w := newLinked(t, linkOptions{net: func(name string, n *fakeNet) {
+		if name == "green" {
+			n.answer = func(op sdk.Op) (sdk.Delivered, error) {
+				if _, ok := op.(*sdk.SendMessage); ok {
+					return sdk.Delivered{}, sdk.Refuse(sdk.CodeForbidden, "the channel is archived")
+				}
+				return sdk.Delivered{}, nil
+			}
+		}
+	}})
+	w.link(sides...)
+	for i := range letters {
+		w.deliver("red", says("@bob:hs", fmt.Sprint("$r", i), fmt.Sprint("letter ", i)))
+	}
+	w.status("all are dead letters", func(s gateway.LinkStatus) bool { return len(s.Remotes[1].Dead) == letters })
+	w.nets["green"].mu.Lock()
+	w.nets["green"].answer = nil
+	w.nets["green"].mu.Unlock()
+	var wg sync.WaitGroup
+	var sent atomic.Int64
+	for range 4 {
+		wg.Go(func() {
+			n, err := w.gw.ReplayLink(context.Background(), linkRoom, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			sent.Add(int64(n))
+		})
+	}
+	wg.Wait()
+	if sent.Load() != letters {
+		t.Errorf("%d of %d dead letters were sent", sent.Load(), letters)
 	}
 }

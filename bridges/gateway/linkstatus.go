@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -137,16 +138,25 @@ func (m *Module) ResumeLink(ctx context.Context, room jid.JID) error {
 	return nil
 }
 
-// ReplayLink sends the dead letters of a link again, or those of the remotes that are named.
+// ReplayLink sends the dead letters of a link again, or those of the remotes that are named. It takes the link's turn: what two replay at once would be sent twice, and
+// what is replayed while a remote is taken out would be left behind.
 func (m *Module) ReplayLink(ctx context.Context, room jid.JID, remotes []RemoteName) (sent int, err error) {
-	l, err := m.linkOf(room)
-	if err != nil {
-		return 0, err
+	err = m.change(ctx, func() *link { return m.links.of(room) }, func(l *link) error {
+		sent, err = l.replay(ctx, remotes)
+		return err
+	})
+	if errors.Is(err, ErrNoLink) {
+		err = fmt.Errorf("%s %w", room, ErrNoLink)
 	}
+	return sent, err
+}
+
+// replay needs the turn.
+func (l *link) replay(ctx context.Context, remotes []RemoteName) (sent int, err error) {
 	s := l.snapshot()
 	for _, n := range remotes {
 		if !slices.ContainsFunc(s.Remotes, func(r linkRemote) bool { return r.Bridge == n.Bridge && r.Room == n.Room }) {
-			return 0, fmt.Errorf("%s is not linked with %s", room, n)
+			return 0, fmt.Errorf("%s is not linked with %s", l.room, n)
 		}
 	}
 	for _, r := range s.Remotes {

@@ -1,8 +1,8 @@
 // Package loop finds foreign bridges in a linked room: accounts that say again what was said there, because they carry one of its networks to another
-// behind our back. It knows texts and accounts, nothing of networks, and holds what was said in the last minute only.
+// behind our back. It knows texts and accounts, nothing of networks, and holds what was said in the last minute only, of long texts a hash.
 //
 // A text that was there before is an echo, also behind the name of who said it: "<ann> hello", "[ann] hello", "ann: hello", and those nested. An
-// account that echoes one text [Limit] times, without having been the first to say it, hears us: a person who agrees does so once, a
+// account that echoes one text [Limit] times within [Window], without having been the first to say it, hears us: a person who agrees does so once, a
 // bridge repeats its own words each time we carry them round. Short texts without a name before them ("+1", "ok") prove little, and count
 // from [ShortLimit] on, unless the account is known to be a machine. So do the words that a machine was the first to say.
 //
@@ -14,6 +14,9 @@ package loop
 
 import (
 	"container/list"
+	"crypto/sha256"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -29,6 +32,8 @@ const (
 	maxDepth   = 8           // names before a text
 	maxName    = 80          // bytes of a name
 	maxIDs     = 64          // repetitions of one text that are told apart
+	maxAuthors = 256         // who echo one text
+	maxKey     = 100         // bytes of a text; of a longer one the hash is kept
 )
 
 // Said is one message.
@@ -51,7 +56,7 @@ type text struct {
 	key    string
 	first  string
 	last   time.Time
-	echoes map[string]int
+	echoes map[string][]time.Time // the last ones of each account
 	ids    map[string]Verdict
 }
 
@@ -76,7 +81,7 @@ func (d *Detector) Hear(now time.Time, s Said) Verdict {
 	}
 	t, named := d.find(said)
 	if t == nil {
-		d.add(&text{key: said, first: s.Author, last: now, echoes: map[string]int{}, ids: map[string]Verdict{s.ID: {}}})
+		d.add(&text{key: strings.Clone(keyOf(said)), first: s.Author, last: now, echoes: map[string][]time.Time{}, ids: map[string]Verdict{s.ID: {}}})
 		return Verdict{}
 	}
 	if v, again := t.ids[s.ID]; again && s.ID != "" {
@@ -87,24 +92,50 @@ func (d *Detector) Hear(now time.Time, s Said) Verdict {
 	v := Verdict{}
 	own := !named && s.Author == t.first // she repeats herself, as people do; a machine may be hearing itself
 	if !own || s.Bot {
-		t.echoes[s.Author]++
-		v = Verdict{Echo: true, Times: t.echoes[s.Author]}
+		v = Verdict{Echo: true, Times: t.echo(now, s.Author)}
 		limit := Limit
 		if own || !named && !s.Bot && utf8.RuneCountInString(said) <= Short {
 			limit = ShortLimit
 		}
 		v.Loop = v.Times >= limit
 	}
-	if len(t.ids) < maxIDs {
-		t.ids[s.ID] = v
+	if len(t.ids) >= maxIDs { // a message is told twice within moments
+		clear(t.ids)
 	}
+	t.ids[s.ID] = v
 	return v
+}
+
+// echo counts one of an account and returns how many there were lately: a text that somebody says each minute is not forgotten, its old echoes are.
+func (t *text) echo(now time.Time, author string) int {
+	old := func(at time.Time) bool { return now.Sub(at) > Window }
+	list := append(slices.DeleteFunc(t.echoes[author], old), now)
+	if len(list) > ShortLimit {
+		list = list[len(list)-ShortLimit:]
+	}
+	t.echoes[author] = list
+	if len(t.echoes) > maxAuthors {
+		maps.DeleteFunc(t.echoes, func(who string, l []time.Time) bool { return who != author && old(l[len(l)-1]) })
+	}
+	if len(t.echoes) > maxAuthors { // a crowd is no bridge
+		t.echoes = map[string][]time.Time{author: list}
+	}
+	return len(list)
+}
+
+// keyOf is what a text is remembered by.
+func keyOf(said string) string {
+	if len(said) <= maxKey {
+		return said
+	}
+	sum := sha256.Sum256([]byte(said))
+	return "\x00" + string(sum[:]) // no text has that character
 }
 
 // find returns the text that a message repeats; named tells that names stood before it.
 func (d *Detector) find(said string) (t *text, named bool) {
 	for range maxDepth {
-		if e := d.texts[said]; e != nil {
+		if e := d.texts[keyOf(said)]; e != nil {
 			return e.Value.(*text), named
 		}
 		rest, ok := strip(said)

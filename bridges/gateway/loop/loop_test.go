@@ -88,6 +88,45 @@ func TestMachinesAndTime(t *testing.T) {
 	}
 }
 
+// TestEchoesGrowOld: a text that is said all day keeps nobody's echoes of the morning.
+func TestEchoesGrowOld(t *testing.T) {
+	d, now := loop.New(), time.Unix(1e9, 0)
+	d.Hear(now, loop.Said{ID: "0", Author: "ann", Text: "good morning all"})
+	for i := range 200 {
+		now = now.Add(40 * time.Second)
+		v := d.Hear(now, loop.Said{ID: fmt.Sprint("b", i), Author: []string{"bob", "eve"}[i%2], Text: "good morning all"})
+		if !v.Echo || v.Times != 1 || v.Loop {
+			t.Fatalf("message %d: %+v", i, v)
+		}
+		if again := d.Hear(now, loop.Said{ID: fmt.Sprint("b", i), Author: []string{"bob", "eve"}[i%2], Text: "good morning all"}); again != v {
+			t.Fatalf("message %d, told twice: %+v", i, again)
+		}
+	}
+}
+
+func TestLongTexts(t *testing.T) {
+	d, now, long := loop.New(), time.Unix(1e9, 0), strings.Repeat("a long text ", 1000)
+	d.Hear(now, loop.Said{ID: "0", Author: "ann", Text: long})
+	for i := 1; i <= 3; i++ {
+		if v := d.Hear(now, loop.Said{ID: fmt.Sprint(i), Author: "fa", Text: "<ann> " + long}); !v.Echo || v.Loop != (i == 3) {
+			t.Errorf("echo %d: %+v", i, v)
+		}
+	}
+	if v := d.Hear(now, loop.Said{ID: "9", Author: "bob", Text: long + "!"}); v.Echo {
+		t.Error("another text is an echo")
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	d, now := loop.New(), time.Unix(1e9, 0)
+	d.Hear(now, loop.Said{ID: "0", Author: "ann", Text: "good morning all"})
+	for i := range 5000 {
+		if v := d.Hear(now, loop.Said{ID: fmt.Sprint("c", i), Author: fmt.Sprint("guest", i), Text: "good morning all"}); v.Loop {
+			t.Fatalf("guest %d: %+v", i, v)
+		}
+	}
+}
+
 func TestBounds(t *testing.T) {
 	d, now := loop.New(), time.Unix(1e9, 0)
 	for i := range 5000 {
