@@ -78,9 +78,7 @@ func List(o Options) []module.Module {
 		extdisco.New(o.ExtDisco),
 		upload.New(o.Upload),
 		push.New(o.Push),
-	}
-	if o.AdHoc.Source != nil {
-		list = append(list, adhoc.New(o.AdHoc))
+		adhoc.New(o.AdHoc),
 	}
 	return append(list, archives(o)...)
 }

@@ -44,7 +44,7 @@ type Source interface {
 	Run(ctx context.Context, who jid.JID, node string, values map[string][]string) (Answer, error)
 }
 
-// Options of the module; Source is required.
+// Options of the module. Without a Source it offers nothing.
 type Options struct {
 	Source Source
 	// Timeout is how long a command may take: 10 minutes.
@@ -91,6 +91,9 @@ func (*Module) Info() module.Info {
 func (m *Module) Register(r *module.Registrar) error {
 	m.d = r.Deps
 	m.base, m.cancel = context.WithCancel(context.Background())
+	if m.o.Source == nil {
+		return nil
+	}
 	r.Feature(module.ScopeServer, ns.Commands)
 	r.Disco(module.ScopeServer, source{m})
 	return r.IQ(module.IQRoute{Scope: module.ScopeServer, Type: stanza.TypeSet, Space: ns.Commands, Local: "command", Handle: m.command})
