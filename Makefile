@@ -41,6 +41,7 @@ interop: build ## install and run real peers: homeservers, other XMPP servers, o
 
 soak: build ## the long versions of the tests: hours (PKGS=… for some)
 	VIADUCT_SOAK=1 $(GO) test $(RACE) -count=1 -timeout 12h -v -run '^TestSoak' $(TESTFLAGS) $(PKGS)
+	$(if $(filter ./...,$(PKGS)),internal/dev/interop/soak.sh)
 
 bench: ## Go benchmarks of the hot paths; servers side by side: internal/dev/bench/README.md
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) $(TESTFLAGS) $(PKGS)

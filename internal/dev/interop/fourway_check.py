@@ -30,10 +30,10 @@ def shows(author, name):
 
 
 class Check:
-    def __init__(self, kind):
-        self.kind, self.report = kind, Report()
-        self.slack = sides.Slack(f"interop-{RUN}-four-{kind}", free_ports(1)[0])
-        self.discord = sides.Discord()
+    def __init__(self, kind, what="four", rates=""):
+        self.kind, self.what, self.report = kind, what, Report()
+        self.slack = sides.Slack(f"interop-{RUN}-{what}-{kind}", free_ports(1)[0], rates)
+        self.discord = sides.Discord(rates)
         self.scene = None
         self.sides = []
 
@@ -41,7 +41,7 @@ class Check:
         r = self.report
         await r.must("the Slack API server starts, and somebody on it", self.slack.start(), 120)
         await r.must("the fake Discord starts, and somebody on it", self.discord.start(), 180)
-        self.scene = Scene(r, self.kind, "four", None, None if self.kind == "dendrite" else "hs.test", web=True, extra=self.slack.bridge() + self.discord.bridge())
+        self.scene = Scene(r, self.kind, self.what, None, None if self.kind == "dendrite" else "hs.test", web=True, extra=self.slack.bridge() + self.discord.bridge())
         await self.scene.enter(("juliet",))
         alice = await self.scene.matrix_person("alice")
         await alice.set_name(NAMES["Matrix"])

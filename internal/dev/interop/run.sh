@@ -5,7 +5,7 @@
 # Variables: PEERS_DIR (~/.cache/viaduct-peers)
 #   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slack slixmpp prosody ejabberd aioxmpp converse.
 #                  For people only: what is left out is not proven, and the summary says so.
-#   INTEROP_SEED   the seed of bridge_kill.py; printed by every run
+#   INTEROP_SEED   the seed of bridge_kill.py and fourway_kill.py; printed by every run
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../../.." && pwd)"
@@ -34,10 +34,12 @@ cleanup() {
   "$bench/viaduct.sh" stop >/dev/null 2>&1 || true
   local kind instance
   for kind in dendrite synapse; do
-    for instance in check "bridge-$kind" "kill-$kind" "four-$kind"; do
+    for instance in check "bridge-$kind" "kill-$kind" "four-$kind" "fourkill-$kind"; do
       INSTANCE="interop-$INTEROP_RUN-$instance" "$peers/$kind/stop.sh" --wipe >/dev/null 2>&1 || true
     done
-    INSTANCE="interop-$INTEROP_RUN-four-$kind" "$peers/slack/stop.sh" --wipe >/dev/null 2>&1 || true
+    for instance in "four-$kind" "fourkill-$kind"; do
+      INSTANCE="interop-$INTEROP_RUN-$instance" "$peers/slack/stop.sh" --wipe >/dev/null 2>&1 || true
+    done
   done
   rm -rf "$scratch"
 }
@@ -103,13 +105,17 @@ xmpp_server() { # xmpp_server prosody|ejabberd|viaduct
 }
 
 # The bridge between slixmpp and a homeserver, in a bounded time: a run takes one to two minutes. Ports and instances are its own.
-bridge() { # bridge check|kill|fourway KIND [ARGUMENT...]
+bridge() { # bridge check|kill|fourway|fourway_kill KIND [ARGUMENT...]
   if skipped slixmpp; then
     echo 'no XMPP client was left to use the bridge'
     return 0
   fi
-  local program="bridge_$1.py"
-  [ "$1" != fourway ] || program=fourway_check.py
+  local program
+  case "$1" in
+    fourway) program=fourway_check.py ;;
+    fourway_kill) program=fourway_kill.py ;;
+    *) program="bridge_$1.py" ;;
+  esac
   timeout --foreground -k 30 300 "$python" "$here/$program" "${@:2}"
 }
 
@@ -153,6 +159,7 @@ done
 for kind in dendrite synapse; do
   step "$kind" "nothing lost or doubled under SIGKILL (seed $INTEROP_SEED)" bridge kill "$kind" --seed "$INTEROP_SEED"
 done
+step slack "four platforms under SIGKILL (seed $INTEROP_SEED)" bridge fourway_kill dendrite --seed "$INTEROP_SEED"
 
 printf '\n=== interop\n'
 printf '%s\n' "${summary[@]}"

@@ -86,16 +86,16 @@ class Remote(Side):
 class Discord(Remote):
     """The fake Discord and a person on it, through discordgo."""
 
-    def __init__(self, small=False):
+    def __init__(self, rates=""):
         super().__init__("Discord")
-        self.small = small
+        self.rates = rates
 
     async def start(self):
         program = str(ROOT / "bin" / "discord-peer")
         done = await asyncio.to_thread(subprocess.run, ["go", "build", "-o", program, "./internal/dev/peers/discord"], cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(done.stderr)
-        await self.launch(program, *(["-small"] if self.small else []), ready="READY")
+        await self.launch(program, *([f"-{self.rates}"] if self.rates else []), ready="READY")
 
     def bridge(self):
         return f"""  - name: guild
@@ -112,9 +112,11 @@ class Slack(Remote):
 
     thumb = "thumbsup"
 
-    def __init__(self, instance, port):
+    POSTS = {"": "", "small": "5/2", "real": "1/1"}  # messages that an app may post to a channel, in so many seconds
+
+    def __init__(self, instance, port, rates=""):
         super().__init__("Slack")
-        self.env = dict(os.environ, INSTANCE=instance, HTTP_PORT=str(port), ENV_PREFIX="P")
+        self.env = dict(os.environ, INSTANCE=instance, HTTP_PORT=str(port), ENV_PREFIX="P", POST_LIMIT=self.POSTS[rates])
 
     def _script(self, name, *args):
         done = subprocess.run([str(PEERS / "slack" / name), *args], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -134,6 +136,11 @@ class Slack(Remote):
 
     def remote(self):
         return f"acme:{self.server['P_CHANNEL_GENERAL']}"
+
+    async def disconnect(self, reason):
+        """Tells all connections of the app to go, as the platform does."""
+        async with self.session.post(f"{self.server['P_URL']}/_peer/disconnect", params={"reason": reason}) as answer:
+            answer.raise_for_status()
 
     async def end(self):
         await super().end()

@@ -53,20 +53,29 @@ type person struct {
 }
 
 func main() {
-	small := flag.Bool("small", false, "rate limits as small as the platform's")
+	small := flag.Bool("small", false, "small rate limits, so that a short run meets them")
+	whole := flag.Bool("real", false, "rate limits as the platform's")
 	flag.Parse()
-	if err := run(*small); err != nil {
+	if err := run(limits(*small, *whole)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(small bool) error {
-	o := discordtest.Options{}
-	if small { // as observed: 5 in 2 s for each webhook, 30 a minute for a channel would make a run too long
-		o.Limits = map[string]discordtest.Limit{"webhook": {Count: 5, Per: 2 * time.Second}, "messages": {Count: 5, Per: 2 * time.Second},
+// limits are those of the platform as they were observed, or some that are reached in a short run.
+func limits(small, whole bool) map[string]discordtest.Limit {
+	switch {
+	case whole:
+		return map[string]discordtest.Limit{"webhook": {Count: 5, Per: 2 * time.Second}, "webhook-channel": {Count: 30, Per: time.Minute},
+			"messages": {Count: 5, Per: 5 * time.Second}, "reactions": {Count: 1, Per: 250 * time.Millisecond}, "global": {Count: 50, Per: time.Second}}
+	case small:
+		return map[string]discordtest.Limit{"webhook": {Count: 5, Per: 2 * time.Second}, "messages": {Count: 5, Per: 2 * time.Second},
 			"reactions": {Count: 1, Per: 250 * time.Millisecond}}
 	}
-	fake := discordtest.New(o)
+	return nil
+}
+
+func run(rates map[string]discordtest.Limit) error {
+	fake := discordtest.New(discordtest.Options{Limits: rates})
 	defer fake.Close()
 	owner := fake.AddUser("owner", "Owner")
 	guild := fake.AddGuild("Garden", owner)
