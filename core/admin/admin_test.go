@@ -204,6 +204,17 @@ func TestTextOfOthersDoesNotMoveTheCursor(t *testing.T) {
 	}
 }
 
+func TestTextNeitherMovesTheCursor(t *testing.T) {
+	res := Result{Text: "room there\t\u202eops\x1b]0;owned\a\u009b2J\n  second\r\n"}
+	var b strings.Builder
+	if err := res.WriteText(&b); err != nil {
+		t.Fatal(err)
+	}
+	if want := "room there\t\uFFFDops\uFFFD]0;owned\uFFFD\uFFFD2J\n  second\uFFFD\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
 func TestCommandThatPanics(t *testing.T) {
 	reg := &Registry{}
 	if err := reg.Add(&Command{Name: "boom", Run: func(context.Context, *Request) (Result, error) { panic("x") }}); err != nil {

@@ -155,7 +155,12 @@ func (res Result) WriteText(w io.Writer) error {
 		if res.Text == "" {
 			return nil
 		}
-		_, err := fmt.Fprintln(w, strings.TrimRight(res.Text, "\n"))
+		// What other people wrote, such as the names of rooms elsewhere, moves no cursor here either.
+		lines := strings.Split(strings.TrimRight(res.Text, "\n"), "\n")
+		for i, line := range lines {
+			lines[i] = visible(line)
+		}
+		_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 		return err
 	}
 	if len(res.Table.Rows) == 0 && res.Table.Empty != "" {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 // write writes the table in aligned columns.
@@ -30,13 +31,18 @@ func upper(in []string) []string {
 	return out
 }
 
-// printable keeps what other people wrote from moving the terminal's cursor.
+// printable is the text of a cell.
 func printable(s string) string {
 	if s == "" {
 		return "-"
 	}
+	return visible(strings.ReplaceAll(s, "\t", "\uFFFD")) // a tab would begin another cell
+}
+
+// visible keeps what other people wrote from moving the terminal's cursor, and from showing letters in another order than they stand in.
+func visible(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 {
+		if r < 0x20 && r != '\t' || r >= 0x7f && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) {
 			return '\uFFFD'
 		}
 		return r

@@ -169,6 +169,36 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestLargeAnswers: thousands of answers are kept, so none is that is larger than any client's.
+func TestLargeAnswers(t *testing.T) {
+	ctx := context.Background()
+	many := func(n, size int) (out []string) {
+		for i := range n {
+			out = append(out, fmt.Sprintf("%0*d", size, i))
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		features []string
+		want     bool
+	}{
+		"as clients":    {many(300, 40), true},
+		"at the bounds": {many(maxFeatures, maxFeatureBytes/maxFeatures), true},
+		"too many":      {many(maxFeatures+1, 4), false},
+		"too long":      {many(9, 4<<10), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, r := start(Options{})
+			who := jid.MustParse("bob@here.example/b")
+			m.learn(ctx, presence(hashes(c.features...).Ver()), who, jid.JID{}, false)
+			r.next(t).reply(answer(c.features...))
+			if got := m.Supports(ctx, who, c.features[0]); got != c.want || (len(m.hashes) == 1) != c.want {
+				t.Errorf("known: %t, %d hashes", got, len(m.hashes))
+			}
+		})
+	}
+}
+
 // TestGains: whoever watches is told of what is new, once for each account that a session elsewhere has sent its presence to.
 func TestGains(t *testing.T) {
 	ctx := context.Background()

@@ -3,6 +3,7 @@ package caps
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/viaduct-xmpp/viaduct/core/event"
 	"github.com/viaduct-xmpp/viaduct/core/jid"
@@ -28,8 +29,11 @@ type question struct {
 // maxAskers bounds how many sessions wait for one answer; further ones are known when they announce it again.
 const maxAskers = 1000
 
-// maxFeatures bounds an answer.
-const maxFeatures = 2048
+// Bounds of an answer: thousands of them are kept. Clients have about a hundred features with 4 KiB of names.
+const (
+	maxFeatures     = 1024
+	maxFeatureBytes = 32 << 10
+)
 
 // gain is what one watcher call tells.
 type gain struct {
@@ -177,9 +181,16 @@ func parse(st *stanza.Stanza) (*hash.Caps, *set) {
 	if err != nil || len(caps.Features) > maxFeatures {
 		return nil, nil
 	}
+	size := 0
+	for _, f := range caps.Features {
+		size += len(f)
+	}
+	if size > maxFeatureBytes {
+		return nil, nil
+	}
 	s := &set{features: make(map[string]struct{}, len(caps.Features))}
 	for _, f := range caps.Features {
-		s.features[f] = struct{}{}
+		s.features[strings.Clone(f)] = struct{}{} // the answer itself is not kept
 	}
 	return &caps, s
 }
