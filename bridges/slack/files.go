@@ -191,6 +191,9 @@ func (c *Connector) bytesOf(ctx context.Context, u upload) (io.ReadCloser, int64
 	return io.NopCloser(bytes.NewReader(raw)), int64(len(raw)), nil
 }
 
+// shareTries is how often it is asked for the message that shows a file: for about three seconds.
+const shareTries = 8
+
 // share shows the files in the channel, unless an earlier attempt did.
 func (c *Connector) share(ctx context.Context, s *sending) (sdk.Part, error) {
 	first := s.files[0].id
@@ -198,7 +201,11 @@ func (c *Connector) share(ctx context.Context, s *sending) (sdk.Part, error) {
 		c.memory.shared.put(f.id, origin{s.op.ID, filesPart})
 	}
 	if s.op.Doubt {
-		if ts, err := c.sharedAt(ctx, s.ch.ID, first, 1); err == nil && ts != "" {
+		switch ts, err := c.sharedAt(ctx, s.ch.ID, first, shareTries); {
+		case err != nil && sdk.AsError(err).Temporary:
+			return sdk.Part{}, err // not known: sharing them now might show them twice
+		case err == nil && ts != "":
+			c.memory.sent.put(place{s.ch.ID, ts}, origin{s.op.ID, filesPart})
 			return filePart(ts), nil
 		}
 	}
@@ -214,7 +221,7 @@ func (c *Connector) share(ctx context.Context, s *sending) (sdk.Part, error) {
 	if err != nil {
 		return sdk.Part{}, explain("cannot share the file", err)
 	}
-	ts, err := c.sharedAt(ctx, s.ch.ID, first, 8)
+	ts, err := c.sharedAt(ctx, s.ch.ID, first, shareTries)
 	if err != nil || ts == "" {
 		// It is there; where, Slack does not say yet. The file's own id stands for the message.
 		c.log.Debug("the place of a file is not known", "file", first, "error", err)

@@ -222,6 +222,33 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %d messages", method, n)
 		}
 	}
+	// Whether the files were shown is found out before they are shown again, however slowly Slack tells.
+	for name, trouble := range map[string]func(){
+		"a lost question": func() { s.s.Fail(slacktest.Reset("files.info", 1)) },
+		"Slack is behind": func() { s.s.Late(3) },
+	} {
+		before := len(s.s.Channel(s.general).Messages)
+		s.s.Fail(slacktest.LoseAnswer("files.completeUploadExternal", 1))
+		op := share()
+		if _, err := s.try(op); err == nil || !err.Temporary {
+			t.Fatal(name, err)
+		}
+		op.Doubt = true
+		trouble()
+		for {
+			op.Attempt++
+			_, err := s.try(op)
+			if err == nil {
+				break
+			}
+			if !err.Temporary || op.Attempt > 3 {
+				t.Fatal(name, err)
+			}
+		}
+		if n := len(s.s.Channel(s.general).Messages) - before; n != 2 {
+			t.Errorf("%s: %d messages", name, n)
+		}
+	}
 	// Taking it back takes the file too, also where its place was never known.
 	s.s.Late(100)
 	d = s.do(share())
