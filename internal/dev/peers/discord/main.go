@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -57,7 +56,8 @@ func main() {
 	whole := flag.Bool("real", false, "rate limits as the platform's")
 	flag.Parse()
 	if err := run(limits(*small, *whole)); err != nil {
-		log.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
