@@ -155,6 +155,14 @@ func moment(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// noDevice is the answer if none is meant by the arguments.
+func noDevice(who jid.JID, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("%s has no such device; see viaduct push list %s", who, who)
+	}
+	return fmt.Errorf("no device of %s is woken", who)
+}
+
 func (c *Pushes) show(ctx context.Context, r *Request) (Result, error) {
 	who, service, node, err := c.target(r.Args)
 	if err != nil {
@@ -174,7 +182,7 @@ func (c *Pushes) show(ctx context.Context, r *Request) (Result, error) {
 		d.describe(&b)
 	}
 	if len(list) == 0 {
-		return Result{}, fmt.Errorf("%s has no such device", who)
+		return Result{}, noDevice(who, r.Args)
 	}
 	return Result{Data: list, Text: b.String()}, nil
 }
@@ -220,7 +228,7 @@ func (c *Pushes) test(ctx context.Context, r *Request) (Result, error) {
 		return Result{}, err
 	}
 	if len(outcomes) == 0 {
-		return Result{}, fmt.Errorf("%s has no such device", who)
+		return Result{}, noDevice(who, r.Args)
 	}
 	return Result{Data: outcomes, Table: t, Failed: failed}, nil
 }
@@ -238,7 +246,7 @@ func (c *Pushes) remove(ctx context.Context, r *Request) (Result, error) {
 		return Result{}, err
 	}
 	if n == 0 {
-		return Result{}, fmt.Errorf("%s has no such device", who)
+		return Result{}, noDevice(who, r.Args)
 	}
 	return Result{Data: map[string]int{"removed": n}, Text: fmt.Sprintf("%d devices were removed.", n)}, nil
 }

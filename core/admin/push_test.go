@@ -73,10 +73,10 @@ func TestPushes(t *testing.T) {
 		{"push show", []string{"alice@example.org", "@"}, false, "no address of a service", true, false},
 		{"push test", []string{"alice@example.org", "push.example", "one"}, false, "accepted", false, false},
 		{"push test", []string{"alice@example.org"}, false, "resource-constraint", false, true},
-		{"push test", []string{"carol@example.org"}, false, "has no such device", true, false},
+		{"push test", []string{"carol@example.org"}, false, "no device of carol@example.org is woken", true, false},
 		{"push remove", []string{"alice@example.org"}, false, "say --yes", true, false},
 		{"push remove", []string{"alice@example.org"}, true, "2 devices were removed", false, false},
-		{"push remove", []string{"alice@example.org"}, true, "has no such device", true, false},
+		{"push remove", []string{"alice@example.org"}, true, "no device of alice@example.org is woken", true, false},
 		{"push list", nil, false, "No device is woken.", false, false},
 	} {
 		flags := map[string]string{}

@@ -227,13 +227,6 @@ func planText(plugin, name string, plan sdk.SetupPlan, written []string) string 
 	for _, f := range written {
 		fmt.Fprintf(&b, "Wrote %s.\n", f)
 	}
-	if len(plan.Questions) > 0 {
-		b.WriteString("Needed first; call again with --answer KEY=VALUE,…\n")
-		for _, q := range plan.Questions {
-			fmt.Fprintf(&b, "  %s: %s\n", q.Name, q.Label)
-		}
-		return b.String()
-	}
 	if len(plan.Config) > 0 {
 		fmt.Fprintf(&b, "In the configuration:\n  bridges:\n    - name: %s\n      plugin: %s\n      config:\n", name, plugin)
 		for _, v := range plan.Config {
@@ -246,6 +239,12 @@ func planText(plugin, name string, plan sdk.SetupPlan, written []string) string 
 	}
 	for i, s := range plan.Steps {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, s)
+	}
+	if len(plan.Questions) > 0 { // after the steps, which may be how the answer is got
+		b.WriteString("Still needed; call again with --answer KEY=VALUE,…\n")
+		for _, q := range plan.Questions {
+			fmt.Fprintf(&b, "  %s: %s\n", q.Name, q.Label)
+		}
 	}
 	return b.String()
 }

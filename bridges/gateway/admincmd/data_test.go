@@ -33,3 +33,14 @@ func TestJSON(t *testing.T) {
 		t.Errorf("a direct chat is shown as %q", got)
 	}
 }
+
+// TestPlanText: what is still needed stands below the steps that say where it is found.
+func TestPlanText(t *testing.T) {
+	plan := sdk.SetupPlan{Config: []sdk.SetupValue{{Key: "token", Doc: "the token"}}, Steps: []string{"Make an application."},
+		Questions: []sdk.LoginField{{Name: "id", Label: "its id"}}}
+	want := "Wrote f.\nIn the configuration:\n  bridges:\n    - name: n\n      plugin: p\n      config:\n        token: \"\"   # the token\n" +
+		"1. Make an application.\nStill needed; call again with --answer KEY=VALUE,…\n  id: its id\n"
+	if got := planText("p", "n", plan, []string{"f"}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -140,7 +140,13 @@ func (c *Commands) linkReplay(ctx context.Context, r *admin.Request) (admin.Resu
 }
 
 func (c *Commands) linkPause(ctx context.Context, r *admin.Request) (admin.Result, error) {
-	return c.linkOrder(r, "paused", func(room jid.JID) error { return c.Gateway.PauseLink(ctx, room, "by "+r.By) })
+	return c.linkOrder(r, "paused", func(room jid.JID) error {
+		by := r.By
+		if by == "local" { // the command line
+			by = "an administrator"
+		}
+		return c.Gateway.PauseLink(ctx, room, "by "+by)
+	})
 }
 
 func (c *Commands) linkResume(ctx context.Context, r *admin.Request) (admin.Result, error) {
@@ -226,7 +232,7 @@ func showRemote(b *strings.Builder, r gateway.RemoteStatus) {
 	line("linked", "%s", linkedWords(r))
 	p := r.Portal
 	if !p.Room.IsZero() {
-		line("room there", "%s, %d people shown", firstOf(p.Name, string(p.Remote.Room)), p.Puppets)
+		line("room there", "%s, people shown: %d", firstOf(p.Name, string(p.Remote.Room)), p.Puppets)
 		line("waiting", "%d, the oldest for %s", p.Waiting, p.Lag.Round(time.Second))
 		line("out", "%d delivered, %d refused", p.Sent, p.Refused)
 	}

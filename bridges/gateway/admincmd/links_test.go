@@ -115,7 +115,7 @@ func TestLinkCommands(t *testing.T) {
 			t.Errorf("%s: failed is %v", tc.call, res.Failed)
 		}
 	}
-	want := "add ops@rooms.v.test acme|#ops matrix|#ops:hs.test\nremove ops@rooms.v.test\nreplay ops@rooms.v.test guild|12\npause by local ops@rooms.v.test\nresume ops@rooms.v.test"
+	want := "add ops@rooms.v.test acme|#ops matrix|#ops:hs.test\nremove ops@rooms.v.test\nreplay ops@rooms.v.test guild|12\npause by an administrator ops@rooms.v.test\nresume ops@rooms.v.test"
 	if got := strings.Join(f.calls, "\n"); got != want {
 		t.Errorf("the gateway was told\n%s\nwant\n%s", got, want)
 	}
