@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/coder/websocket"
 )
@@ -267,6 +268,9 @@ func (s *Server) resumed(c *conn, raw json.RawMessage) {
 		sess = s.sessions[d.Session]
 	}
 	switch {
+	case s.bot("Bot "+strings.TrimPrefix(d.Token, "Bot ")) == nil:
+		c.end(4004)
+		return
 	case sess == nil || sess.dead || s.noResume:
 		c.push(M{"op": 9, "d": false})
 		return
