@@ -403,7 +403,7 @@ func TestRefusals(t *testing.T) {
 			t.Error(text, target, err)
 		}
 	}
-	if _, err := s.l.Resolve(t.Context(), sdk.ResolveRequest{Text: "#general:elsewhere"}); !isNotFound(err) {
+	if _, err := s.l.Resolve(t.Context(), sdk.ResolveRequest{Text: "#general:elsewhere"}); !isNotFound(err) || !strings.Contains(err.Error(), "not elsewhere") {
 		t.Error(err)
 	}
 	s.s.Archive(s.general, s.ada)

@@ -22,6 +22,9 @@ func (c *Connector) Resolve(ctx context.Context, r sdk.ResolveRequest) (sdk.Targ
 	if !ok {
 		return sdk.Target{}, nothing
 	}
+	if t.Channel == "" && t.Alias != "" && t.Domain != "" && t.Domain != self.Domain && !strings.EqualFold(t.Domain, self.Team) {
+		return sdk.Target{}, sdk.Refuse(sdk.CodeNotFound, "this bridge reaches the workspace %s, not %s", self.Domain, t.Domain)
+	}
 	wants := func(k sdk.TargetKind) bool { return r.Want == sdk.TargetUnknown || r.Want == k }
 	var found sdk.Target
 	err = nothing
@@ -46,9 +49,6 @@ func (c *Connector) findChannel(ctx context.Context, self *identity, t slackid.T
 			return sdk.Target{}, err
 		}
 		return c.roomTarget(self, ch), nil
-	}
-	if t.Domain != "" && t.Domain != self.Domain && !strings.EqualFold(t.Domain, self.Team) {
-		return sdk.Target{}, sdk.Refuse(sdk.CodeNotFound, "this bridge reaches the workspace %s, not %s", self.Domain, t.Domain)
 	}
 	var found *channel
 	err := c.eachChannel(ctx, func(ch channel) bool {
