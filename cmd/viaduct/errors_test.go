@@ -42,6 +42,7 @@ func TestErrorsAreForPeople(t *testing.T) {
 		{"user delete here@v.test", "say --yes"},
 		{"user frobnicate", `there is no command "viaduct user frobnicate"`},
 		{"frobnicate", "unknown command"},
+		{"foom", `viaduct: unknown command "foom" for "viaduct"; Did you mean this? room`},
 		{"room show nothing@rooms.v.test", "there is no room nothing@rooms.v.test"},
 		{"room show nothing", "is not the address of a room; write room@rooms.domain"},
 		{"backup " + at("there"), at("there") + " exists already"},

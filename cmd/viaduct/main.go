@@ -52,8 +52,27 @@ func (p *program) complain(err error) {
 	case errors.As(err, &probs):
 		fmt.Fprintln(p.err, probs.Error())
 	default:
-		fmt.Fprintln(p.err, "viaduct: "+strings.ReplaceAll(admin.PlainText(strings.TrimSpace(err.Error())), "\n", "; "))
+		fmt.Fprintln(p.err, "viaduct: "+oneLine(admin.PlainText(err.Error())))
 	}
+}
+
+// oneLine puts the lines of a text behind each other; a line that ends with a question or colon goes on with the next.
+func oneLine(text string) string {
+	var b strings.Builder
+	for l := range strings.SplitSeq(text, "\n") {
+		l = strings.TrimSpace(l)
+		switch before := b.String(); {
+		case l == "":
+			continue
+		case before == "":
+		case strings.HasSuffix(before, "?"), strings.HasSuffix(before, ":"):
+			b.WriteByte(' ')
+		default:
+			b.WriteString("; ")
+		}
+		b.WriteString(l)
+	}
+	return b.String()
 }
 
 func (p *program) root() *cobra.Command {
