@@ -12,9 +12,9 @@
 // In the server's configuration:
 //
 //	bridges:
-//	  echo:
+//	  - name: folder
 //	    plugin: /path/of/plugins/examples/python/viaduct-echo
 //	    transport: socket
 //	    config:
-//	      folder: /var/lib/echo
+//	      folder: /var/lib/folder
 package python
