@@ -271,6 +271,26 @@ func TestLinkRights(t *testing.T) {
 	if !strings.Contains(textOf(n), "you may not use that bridge") {
 		t.Errorf("%s", n)
 	}
+	// Nor is she seen there.
+	alice.Send("<message to='" + linkRoom.String() + "' type='groupchat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>")
+	root := w.in("root")
+	root.Send("<message to='" + linkRoom.String() + "' type='groupchat'><composing xmlns='http://jabber.org/protocol/chatstates'/></message>")
+	w.nets["red"].await(t, "that root writes", func() bool {
+		typing := false
+		for _, sig := range w.nets["red"].signals {
+			var who *sdk.Sender
+			switch sig := sig.(type) {
+			case *sdk.Typing:
+				who, typing = sig.Sender, true
+			case *sdk.Presence:
+				who = sig.Sender
+			}
+			if who != nil && who.Name != "root" {
+				t.Errorf("red sees %+v", sig)
+			}
+		}
+		return typing
+	})
 	w.deliver("red", says("@bob:hs", "$1", "we hear red"))
 	w.awaitTexts("green", "we hear red")
 	if err := w.other.rooms.EnsureRoom(context.Background(), specOf(linkRoom, "alice@example.org", "owner")); err != nil {

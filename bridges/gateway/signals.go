@@ -180,10 +180,13 @@ func (p *portal) senderOf(ctx context.Context, o event.Occupant) *sdk.Sender {
 	return &s
 }
 
+// shows tells whether the network sees somebody here at all: in a linked room there may be people who may not use the bridge.
+func (p *portal) shows(o event.Occupant) bool { return p.b.mayUse(o.Real) }
+
 // typing tells the network that somebody here writes.
 func (p *portal) typing(ctx context.Context, o event.Occupant, active bool) {
 	i := p.b.current()
-	if i == nil || p.caps().Typing.Out == sdk.LevelNone {
+	if i == nil || !p.shows(o) || p.caps().Typing.Out == sdk.LevelNone {
 		return
 	}
 	s := p.senderOf(ctx, o)
@@ -194,7 +197,7 @@ func (p *portal) typing(ctx context.Context, o event.Occupant, active bool) {
 func (p *portal) displayed(ctx context.Context, o event.Occupant, target string) {
 	i := p.b.current()
 	id, ok := p.messageID(ctx, target, o.ID)
-	if i == nil || !ok || p.caps().ReadReceipts.Out == sdk.LevelNone {
+	if i == nil || !ok || !p.shows(o) || p.caps().ReadReceipts.Out == sdk.LevelNone {
 		return
 	}
 	ref := p.ref(ctx, p.archive(), id)
@@ -218,7 +221,7 @@ func (m *Module) occupantPresence(ctx context.Context, v *event.RoomPresence) er
 
 func (p *portal) showPerson(ctx context.Context, o event.Occupant, st *stanza.Stanza) {
 	i := p.b.current()
-	if i == nil || st == nil || p.caps().Presence.Out == sdk.LevelNone {
+	if i == nil || st == nil || !p.shows(o) || p.caps().Presence.Out == sdk.LevelNone {
 		return
 	}
 	shown := mappings.Shown{Unavailable: st.Type == stanza.TypeUnavailable}
