@@ -167,7 +167,7 @@ func pictureType(b []byte) string {
 	return ""
 }
 
-// ownFace marks the pictures of XMPP people among media ids.
+// ownFace marks the pictures of XMPP people among media ids; behind it stands the person's id, which says nothing of an address that a room hides.
 const ownFace = "face:"
 
 // faceOf is the picture of an account here, from its vCard; nil if it has none.
@@ -177,7 +177,7 @@ func (b *Bridge) faceOf(ctx context.Context, bare jid.JID) *sdk.Media {
 		return nil
 	}
 	sum := hash.Avatar(data)
-	m := &sdk.Media{ID: sdk.MediaID(ownFace + bare.String()), Key: sum, Type: pictureType(data), Size: int64(len(data)), Name: "face"}
+	m := &sdk.Media{ID: sdk.MediaID(ownFace + string(b.m.person(bare))), Key: sum, Type: pictureType(data), Size: int64(len(data)), Name: "face"}
 	if b.m.o.Media != nil {
 		m.URL = b.m.o.Media.URL(b.spec.Name, "", sdk.PortalKey{}, *m)
 	}
@@ -227,15 +227,15 @@ func (b *Bridge) puppetFace(ctx context.Context, at jid.JID) []byte {
 
 // openFace reads the picture of an XMPP person for a plugin.
 func (b *Bridge) openFace(ctx context.Context, r sdk.MediaRequest) (c sdk.MediaContent, ok bool, err error) {
-	address, ok := strings.CutPrefix(string(r.ID), ownFace)
+	person, ok := strings.CutPrefix(string(r.ID), ownFace)
 	if !ok {
 		return c, false, nil
 	}
-	bare, err := jid.Parse(address)
-	if err != nil {
-		return c, true, sdk.Refuse(sdk.CodeNotFound, "there is no such picture")
+	if at, err := jid.Parse(person); err == nil && at.HasLocal() { // links that were made before had the address, sealed
+		person = string(b.m.person(at.Bare()))
 	}
-	if _, known := b.m.personOf(ctx, b.m.person(bare)); !known { // a plugin sees the faces of those who use it
+	bare, known := b.m.personOf(ctx, sdk.PersonID(person))
+	if !known { // a plugin sees the faces of those who use it
 		return c, true, sdk.Refuse(sdk.CodeNotFound, "there is no such picture")
 	}
 	data := b.accountFace(ctx, bare)

@@ -100,6 +100,9 @@ func TestGhostHasFace(t *testing.T) {
 	if op.Sender.Avatar == nil || op.Sender.Avatar.Type != "image/png" {
 		t.Fatalf("%+v", op.Sender)
 	}
+	if strings.Contains(string(op.Sender.Avatar.ID), "alice") {
+		t.Errorf("the picture's id shows the address: %s", op.Sender.Avatar.ID)
+	}
 	c, err := w.net.host.Open(context.Background(), sdk.MediaRequest{ID: op.Sender.Avatar.ID})
 	if err != nil {
 		t.Fatal(err)
