@@ -44,12 +44,12 @@ func Run(t *testing.T, o Options) {
 		o.Launch = inProcess(o.New)
 	}
 	wanted := func(name string) bool { return len(o.Only) == 0 || slices.Contains(o.Only, name) }
-	for _, p := range []part{{"handshake", handshake}, {"configuration", configuration}} {
+	for _, p := range firstParts() {
 		if wanted(p.name) {
 			t.Run(p.name, func(t *testing.T) { p.run(t, newRig(t, o)) })
 		}
 	}
-	for _, p := range slices.Concat(eventParts(), operationParts(), faultParts(), requestParts(), fileParts(), loginParts(), hostileParts()) {
+	for _, p := range startedParts() {
 		if wanted(p.name) {
 			t.Run(p.name, func(t *testing.T) {
 				r := newRig(t, o)
@@ -59,6 +59,17 @@ func Run(t *testing.T, o Options) {
 		}
 	}
 }
+
+// firstParts start the bridge themselves, or not at all.
+func firstParts() []part {
+	return []part{{"handshake", handshake}, {"configuration", configuration}}
+}
+
+func startedParts() []part {
+	return slices.Concat(eventParts(), operationParts(), faultParts(), stepParts(), requestParts(), fileParts(), loginParts(), hostileParts())
+}
+
+func allParts() []part { return slices.Concat(firstParts(), startedParts()) }
 
 // inProcess wraps a bridge as the plugin's side does.
 func inProcess(newBridge func(testing.TB, Driver) sdk.Bridge) func(testing.TB, Driver) Instance {
