@@ -178,9 +178,9 @@ class Kill(Check):
         await self.storm()
         await self.drain()
         await self.judge()
-        async with self.slack.session.get(f"{self.slack.server['P_URL']}/_peer/state") as answer:
-            refused = (await answer.json())["refused"]
-        self.report.note(f"{self.o.messages} messages from each side; Slack answered {refused} times that it was too fast")
+        slack, discord = await self.slack.refused(), await self.discord.refused()
+        self.report.that("both platforms answered 429", slack and discord, f"Slack {slack}, Discord {discord} times")
+        self.report.note(f"{self.o.messages} messages from each side; 429: Slack {slack}, Discord {discord} times")
 
 
 async def main(options):

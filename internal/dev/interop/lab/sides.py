@@ -97,6 +97,11 @@ class Discord(Remote):
             raise RuntimeError(done.stderr)
         await self.launch(program, *([f"-{self.rates}"] if self.rates else []), ready="READY")
 
+    async def refused(self):
+        """How many requests were answered 429."""
+        async with self.session.get(f"{self.control}/refused") as answer:
+            return await answer.json()
+
     def bridge(self):
         return f"""  - name: guild
     plugin: discord
@@ -136,6 +141,11 @@ class Slack(Remote):
 
     def remote(self):
         return f"acme:{self.server['P_CHANNEL_GENERAL']}"
+
+    async def refused(self):
+        """How many requests were answered 429."""
+        async with self.session.get(f"{self.server['P_URL']}/_peer/state") as answer:
+            return (await answer.json())["refused"]
 
     async def disconnect(self, reason):
         """Tells all connections of the app to go, as the platform does."""

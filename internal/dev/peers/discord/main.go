@@ -3,7 +3,7 @@
 //
 // It prints NAME=VALUE lines when it is ready (API_URL, CDN_URL, BOT_TOKEN, GUILD, CHANNEL, CONTROL) and serves until it is told to end. At CONTROL it takes
 // POST requests with JSON, one per thing that the person does: /say /reply /edit /delete /react /unreact /file /topic, and faults: /cut /down /up. GET
-// /heard gives all that she heard, in order.
+// /heard gives all that she heard, in order, and GET /refused how many requests were answered 429.
 package main
 
 import (
@@ -68,7 +68,8 @@ func limits(small, whole bool) map[string]discordtest.Limit {
 		return map[string]discordtest.Limit{"webhook": {Count: 5, Per: 2 * time.Second}, "webhook-channel": {Count: 30, Per: time.Minute},
 			"messages": {Count: 5, Per: 5 * time.Second}, "reactions": {Count: 1, Per: 250 * time.Millisecond}, "global": {Count: 50, Per: time.Second}}
 	case small:
-		return map[string]discordtest.Limit{"webhook": {Count: 5, Per: 2 * time.Second}, "messages": {Count: 5, Per: 2 * time.Second},
+		return map[string]discordtest.Limit{"webhook": {Count: 5, Per: 2 * time.Second}, "webhook-channel": {Count: 10, Per: 5 * time.Second},
+			"messages":  {Count: 5, Per: 2 * time.Second},
 			"reactions": {Count: 1, Per: 250 * time.Millisecond}}
 	}
 	return nil
@@ -236,6 +237,15 @@ func (p *person) control() http.Handler {
 		list := append([]heard{}, p.list[min(max(from, 0), len(p.list)):]...)
 		p.mu.Unlock()
 		answer(w, list)
+	})
+	mux.HandleFunc("GET /refused", func(w http.ResponseWriter, _ *http.Request) {
+		count := 0
+		for _, c := range p.fake.Calls() {
+			if c.Status == http.StatusTooManyRequests {
+				count++
+			}
+		}
+		answer(w, count)
 	})
 	return mux
 }
