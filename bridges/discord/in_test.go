@@ -234,6 +234,22 @@ func TestAddressesExpire(t *testing.T) {
 	s.message(func(m *sdk.Message) bool { return strings.HasPrefix(m.Content.Body.Plain(), "lost.txt (http") })
 }
 
+// TestSilentCDN: a file that does not come holds up nothing for ever, and is asked for again.
+func TestSilentCDN(t *testing.T) {
+	s := bareStage(t, discordtest.Options{})
+	s.conf["timeout"] = "1s"
+	s.start()
+	hold := make(chan struct{})
+	t.Cleanup(func() { close(hold) })
+	s.Fail(discordtest.Fault{Path: "/cdn/attachments", Times: 1, Hold: hold})
+	s.Post(s.one, s.me, discordtest.Draft{Content: "slow", Files: []discordtest.File{{Name: "a.txt", Type: "text/plain", Data: []byte("data")}}})
+	s.Server.Say(s.one, s.me, "behind it")
+	if m := s.said("slow"); len(m.Content.Attachments) != 1 {
+		t.Errorf("%+v", m.Content)
+	}
+	s.said("behind it")
+}
+
 func TestResolving(t *testing.T) {
 	s := newStage(t, discordtest.Options{})
 	thread := s.StartThread(s.one, "", "talk")

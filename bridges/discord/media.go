@@ -117,7 +117,16 @@ func (c *Connector) copyFile(ctx context.Context, m wireMessage, a wireAttachmen
 	return sdk.Media{}, err
 }
 
+// copyTime is how long copying a file may take: what comes behind it waits, and a CDN that
+// says nothing would hold up all rooms.
+func (c *Connector) copyTime(size int64) time.Duration {
+	const slowest, longest = 64 << 10, 10 * time.Minute // bytes in a second
+	return min(time.Duration(c.cfg.Timeout)+time.Duration(max(size, 0)/slowest)*time.Second, longest)
+}
+
 func (c *Connector) copyOnce(ctx context.Context, a wireAttachment) (sdk.Media, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.copyTime(a.Size))
+	defer cancel()
 	resp, err := c.api.picture(ctx, a.URL, sdk.Range{})
 	if err != nil {
 		return sdk.Media{}, err
