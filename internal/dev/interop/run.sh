@@ -3,7 +3,7 @@
 # runs Viaduct against them. Every step runs; a summary follows; the exit status is 1 if one failed.
 #
 # Variables: PEERS_DIR (~/.cache/viaduct-peers)
-#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slack slixmpp prosody ejabberd aioxmpp converse.
+#   INTEROP_SKIP   peers to leave out, separated by spaces: dendrite synapse slack slixmpp prosody ejabberd aioxmpp converse python.
 #                  For people only: what is left out is not proven, and the summary says so.
 #   INTEROP_SEED   the seed of bridge_kill.py and fourway_kill.py; printed by every run
 set -euo pipefail
@@ -124,6 +124,11 @@ features() { # features PYTHON PROGRAM
   timeout --foreground -k 30 300 "$1" "$here/$2"
 }
 
+# A bridge in Python, started as the server starts it, against the suite that every bridge passes.
+python_plugin() {
+  VIADUCT_INTEROP_PYTHON=1 timeout --foreground -k 30 300 go test -count=1 ./plugins/examples/python
+}
+
 newcomer() {
   if skipped slixmpp; then
     echo 'no XMPP client was left to be the newcomer'
@@ -133,7 +138,7 @@ newcomer() {
 }
 
 step debian 'packages' "$here/../apt.sh" curl openssl util-linux python3 python3-venv strace \
-  prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3 python3-aioxmpp python3-aiohttp python3-slixmpp profanity
+  prosody lua-dbi-sqlite3 lua-unbound ejabberd erlang-p1-sqlite3 python3-aioxmpp python3-aiohttp python3-slixmpp profanity python3-grpcio python3-protobuf
 step dendrite 'install' "$peers/dendrite/setup.sh"
 step synapse 'install' "$peers/synapse/setup.sh"
 step slack 'install' "$peers/slack/setup.sh"
@@ -150,6 +155,7 @@ step slixmpp 'uses rooms, archives, nodes and files' features "$python" features
 step slixmpp 'uses settings, hats, lists and commands' features "$python" extras_check.py
 step aioxmpp 'uses rooms, nodes, faces and files' features /usr/bin/python3 aioxmpp_check.py
 step converse 'in a browser: history, words and a picture' features "$python" converse_check.py
+step python 'a plugin in Python passes the suite' python_plugin
 for kind in dendrite synapse; do
   step "$kind" 'people of both sides share a room' bridge check "$kind"
 done
