@@ -116,3 +116,18 @@ func TestErrorsAreForPeople(t *testing.T) {
 		try(t, append(running, both...))
 	})
 }
+
+// TestSetupTransport: a plugin is asked for its setup over the transport that the configuration names.
+func TestSetupTransport(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "viaduct-script")
+	text := "#!/bin/sh\n[ -n \"$PLUGIN_CLIENT_CERT\" ] && echo certificate >&2 || echo socket >&2\nexit 1\n"
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	site := programtest.Place(t, bin, "bridges: [{name: one, plugin: "+script+", transport: socket}, {name: two, plugin: "+script+"}]\n")
+	for name, want := range map[string]string{"one": `saying "socket"`, "two": `saying "certificate"`} {
+		if _, errs, code := site.Run(t, "", "bridge", "setup", name); code != 1 || !strings.Contains(errs, want) {
+			t.Errorf("%s: status %d, %q, want %s", name, code, errs, want)
+		}
+	}
+}

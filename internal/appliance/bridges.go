@@ -206,13 +206,15 @@ func (p plugins) Setup(ctx context.Context, plugin, name string, answers map[str
 	}
 	req := sdk.SetupRequest{Name: name, Domain: c.Domains[0], PublicURL: c.PublicURL, Answers: answers}
 	var entry *configs.Bridge
+	var transport host.Transport
 	for i := range c.Bridges {
 		if c.Bridges[i].Name == name {
 			entry = &c.Bridges[i]
 			req.Domain, plugin = entry.Domain, entry.Plugin
+			transport = host.Transport(entry.Transport)
 		}
 	}
-	err = host.Ask(ctx, p.b.hostOptions(), host.Spec{Name: name, Plugin: plugin}, func(ctx context.Context, r sdk.Remote) error {
+	err = host.Ask(ctx, p.b.hostOptions(), host.Spec{Name: name, Plugin: plugin, Transport: transport}, func(ctx context.Context, r sdk.Remote) error {
 		if entry != nil && !entry.Config.IsZero() {
 			raw, bad := entry.Resolve(r.Info().Config, p.b.o.File, p.b.o.Env)
 			if len(bad) > 0 {
