@@ -241,7 +241,7 @@ func TestSilentCDN(t *testing.T) {
 	s.start()
 	hold := make(chan struct{})
 	t.Cleanup(func() { close(hold) })
-	s.Fail(discordtest.Fault{Path: "/cdn/attachments", Times: 1, Hold: hold})
+	s.Fail(discordtest.Fault{Path: "/cdn/attachments", Times: 1, Hold: hold, Status: 404})
 	s.Post(s.one, s.me, discordtest.Draft{Content: "slow", Files: []discordtest.File{{Name: "a.txt", Type: "text/plain", Data: []byte("data")}}})
 	s.Server.Say(s.one, s.me, "behind it")
 	if m := s.said("slow"); len(m.Content.Attachments) != 1 {

@@ -14,6 +14,13 @@ func (s *Server) serveCDN(w http.ResponseWriter, r *http.Request) {
 		if fault.Reset {
 			panic(http.ErrAbortHandler)
 		}
+		if fault.Hold != nil {
+			select {
+			case <-fault.Hold:
+			case <-r.Context().Done():
+				return
+			}
+		}
 		fault.answer(w)
 		return
 	}
