@@ -115,7 +115,7 @@ class Session:
                 if frame.accept_events_to:
                     self.window.grow(frame.accept_events_to)
                 for problem in frame.problems:
-                    log("warn", "the server did not take an event", number=problem.number, text=problem.text)
+                    log("warn", "the server did not take an event", number=problem.number, reason=problem.text)
                 for failure in frame.failures:
                     with self.lock:
                         self.epoch = max(self.epoch, failure.epoch)
@@ -126,7 +126,8 @@ class Session:
                     self.queue(numbered)
         except grpc.RpcError:
             pass
-        gone()
+        finally:
+            gone()
 
     def settle(self, first, last, error):
         with self.lock:
