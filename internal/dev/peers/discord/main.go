@@ -93,7 +93,7 @@ func run(rates map[string]discordtest.Limit) error {
 	if err := p.connect(dana.Token); err != nil {
 		return err
 	}
-	defer p.session.Close() //nolint:errcheck // the process ends
+	defer func() { _ = p.session.Close() }() // the process ends
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -172,11 +172,15 @@ func (p *person) message(what string, m *discordgo.Message) {
 
 // fetch is the content of an attachment, or why there is none.
 func (p *person) fetch(address string) string {
-	res, err := p.session.Client.Get(address) //nolint:noctx // the client has a timeout
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return err.Error()
 	}
-	defer res.Body.Close() //nolint:errcheck // read only
+	res, err := p.session.Client.Do(r) // which has a timeout
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = res.Body.Close() }() // read only
 	b, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != http.StatusOK {
 		return fmt.Sprint(res.Status, err)
