@@ -37,8 +37,11 @@ func (w *world) self() (user, app string) {
 	return w.me.ID, w.app
 }
 
-// loadWorld reads by requests what the gateway tells at the beginning of a session.
-func (c *Connector) loadWorld(ctx context.Context) error {
+// knowSelf asks who the bot is, if that is not known yet. Without it our own webhooks and messages look like somebody else's.
+func (c *Connector) knowSelf(ctx context.Context) error {
+	if me, app := c.world.self(); me != "" && app != "" {
+		return nil
+	}
 	me, err := get[wireUser](ctx, c.api, "/users/@me", "")
 	if err != nil {
 		return explain("the bot is not known", err)
@@ -50,6 +53,15 @@ func (c *Connector) loadWorld(ctx context.Context) error {
 		return explain("the application is not known", err)
 	}
 	c.world.identify(me, app.ID)
+	return nil
+}
+
+// loadWorld reads by requests what the gateway tells at the beginning of a session.
+func (c *Connector) loadWorld(ctx context.Context) error {
+	if err := c.knowSelf(ctx); err != nil {
+		return err
+	}
+	me, _ := c.world.self()
 	guilds, err := get[[]wireGuild](ctx, c.api, "/users/@me/guilds", "")
 	if err != nil {
 		return explain("the guilds are not known", err)
@@ -58,7 +70,7 @@ func (c *Connector) loadWorld(ctx context.Context) error {
 		if !c.world.bridged(g.ID) {
 			continue
 		}
-		if err := c.loadGuild(ctx, g.ID, me.ID); err != nil {
+		if err := c.loadGuild(ctx, g.ID, me); err != nil {
 			return explain("a guild is not known", err)
 		}
 	}

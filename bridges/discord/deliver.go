@@ -31,6 +31,10 @@ func (c *Connector) sendParts(ctx context.Context, h *sdk.OpHeader, to target, p
 	if len(out.Parts) >= len(parts) {
 		return out, nil
 	}
+	// A new process may be asked before it has caught up, as after an outage.
+	if err := c.knowSelf(ctx); err != nil {
+		return sdk.Delivered{}, err
+	}
 	name := discordid.LegalName(h.Sender.Name)
 	note, again, err := c.begin(ctx, h, to)
 	if err != nil {

@@ -411,3 +411,21 @@ func TestInvalidRequestsStop(t *testing.T) {
 		t.Error("webhooks have limits of their own")
 	}
 }
+
+// A new process that could not ask who it is, because Discord was down, still finds what the one before it has sent.
+func TestDoubtBeforeCaughtUp(t *testing.T) {
+	s := newStage(t, discordtest.Options{})
+	op := s.send("once")
+	s.must(op)
+	s.stop()
+	s.Fail(discordtest.Fault{Path: "/users/@me", Times: 1, Status: 503})
+	s.run()
+	op.Attempt, op.Doubt = 2, true
+	if _, err := s.try(op); err != nil { // it met the outage itself
+		op.Attempt++
+		s.must(op)
+	}
+	if got := texts(s.ours(s.one)); len(got) != 1 {
+		t.Errorf("on Discord: %q", got)
+	}
+}
