@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,110 +9,129 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	slackgo "github.com/slack-go/slack"
+
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
-// webAPI calls methods. It keeps every rate limit by itself: a method (for posting: a
-// method in a channel) that was answered 429 is not called again before its time.
+// webAPI calls methods through the library. It keeps every rate limit by itself: a method
+// (for posting: a method in a channel) that was answered 429 is not called again before
+// its time; the library's own repetitions are off. It stands between the library and HTTP,
+// see Do.
 type webAPI struct {
-	base     string
-	bot, app string
-	http     *http.Client
-	timeout  time.Duration
-	now      func() time.Time
-	after    func(time.Duration) <-chan time.Time
-	log      *slog.Logger
+	client    *slackgo.Client
+	base, bot string
+	http      *http.Client
+	timeout   time.Duration
+	now       func() time.Time
+	after     func(time.Duration) <-chan time.Time
+	log       *slog.Logger
 
 	mu     sync.Mutex
 	limits map[string]time.Time
 	cut    time.Time // when a call last ended without an answer, or the start
 }
 
-// Errors of a call.
-type (
-	// apiError is Slack's own "ok": false.
-	apiError struct {
-		Method, Code, Needed string
-	}
-	// httpError is an answer that Slack's API did not write.
-	httpError struct {
-		Method string
-		Status int
-	}
-	// limitError says how long to wait.
-	limitError struct {
-		Method string
-		Wait   time.Duration
-	}
-)
-
-func (e *apiError) Error() string {
-	if e.Needed != "" {
-		return e.Method + ": " + e.Code + " (needs " + e.Needed + ")"
-	}
-	return e.Method + ": " + e.Code
+// answer is what came to one call.
+type answer struct {
+	method, limit string
+	header        http.Header
+	body          []byte // nil unless it says "ok"
 }
 
-func (e *httpError) Error() string { return fmt.Sprintf("%s: status %d", e.Method, e.Status) }
-
-func (e *limitError) Error() string { return fmt.Sprintf("%s: rate limited for %v", e.Method, e.Wait) }
+// answerKey finds the answer of a call in its context.
+type answerKey struct{}
 
 // codeOf is Slack's error code, "" if it is another sort of error.
 func codeOf(err error) string {
-	var e *apiError
+	var e slackgo.SlackErrorResponse
 	if errors.As(err, &e) {
-		return e.Code
+		return e.Err
 	}
 	return ""
 }
 
-// limitKey: chat.postMessage is limited by channel, the others by workspace.
-func limitKey(method string, args url.Values) string {
-	if method == "chat.postMessage" {
-		return method + " " + args.Get("channel")
-	}
-	return method
+// statusError is an answer that Slack's API did not write.
+func statusError(status int) error {
+	return slackgo.StatusCodeError{Code: status, Status: strconv.Itoa(status) + " " + http.StatusText(status)}
 }
 
-// call calls a method as the bot. out may be nil.
-func (a *webAPI) call(ctx context.Context, method string, args url.Values, out any) (http.Header, error) {
-	return a.callAs(ctx, a.bot, method, args, out)
+// ask is a call of the library.
+type ask func(ctx context.Context, client *slackgo.Client) error
+
+// call calls a method. do keeps in out what the library read; out may be nil.
+func (a *webAPI) call(ctx context.Context, method string, out any, do ask) (*answer, error) {
+	return a.callLimited(ctx, method, method, out, do)
 }
 
-func (a *webAPI) callAs(ctx context.Context, token, method string, args url.Values, out any) (http.Header, error) {
-	key := limitKey(method, args)
-	if wait := a.limited(key); wait > 0 {
-		return nil, &limitError{method, wait}
+// callLimited is call for a method that is limited by more than its name.
+func (a *webAPI) callLimited(ctx context.Context, method, limit string, out any, do ask) (*answer, error) {
+	got := &answer{method: method, limit: limit}
+	if wait := a.limited(limit); wait > 0 {
+		return got, fmt.Errorf("%s: %w", method, &slackgo.RateLimitedError{RetryAfter: wait})
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.base+method, strings.NewReader(args.Encode()))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", method, err)
+	err := do(context.WithValue(ctx, answerKey{}, got), a.client)
+	if err != nil && got.body == nil {
+		return got, fmt.Errorf("%s: %w", method, err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Authorization", "Bearer "+token)
+	if err != nil {
+		// The library gives a whole answer up for one field of another shape than it knows
+		// (a block, an attachment). What can be read is read.
+		a.log.Debug("an answer was not read at once", "method", method, "error", err)
+		got.read(out)
+	}
+	return got, nil
+}
+
+// simple is call for an answer that says nothing but yes.
+func (a *webAPI) simple(ctx context.Context, method string, do ask) error {
+	_, err := a.call(ctx, method, nil, do)
+	return err
+}
+
+// read reads an answer, except for what has another shape than expected.
+func (g *answer) read(out any) {
+	if out != nil {
+		_ = json.Unmarshal(g.body, out)
+	}
+}
+
+// Do does the library's requests: one of call's each. It bounds the answer, knows a page
+// from an answer, and has our own rate limits and Slack's code with the scope that is
+// missing before the library, which loses them if the answer has a field that it cannot
+// read.
+func (a *webAPI) Do(req *http.Request) (*http.Response, error) {
+	got, ok := req.Context().Value(answerKey{}).(*answer)
+	if !ok {
+		return nil, errors.New("slack: a request that nobody asked for")
+	}
 	resp, err := a.http.Do(req)
 	if err != nil {
 		a.unanswered()
-		return nil, fmt.Errorf("%s: %w", method, err)
+		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if resp.StatusCode == http.StatusTooManyRequests {
-		return resp.Header, a.limit(method, key, resp.Header)
+		return nil, a.limit(got, resp.Header)
 	}
 	if err != nil {
 		a.unanswered()
-		return resp.Header, fmt.Errorf("%s: read the answer: %w", method, err)
+		return nil, fmt.Errorf("read the answer: %w", err)
 	}
-	return resp.Header, decodeAnswer(method, resp.StatusCode, body, out)
+	if err := verdict(resp.StatusCode, body); err != nil {
+		return nil, err
+	}
+	got.header, got.body = resp.Header, body
+	resp.StatusCode, resp.Body = http.StatusOK, io.NopCloser(bytes.NewReader(body))
+	return resp, nil
 }
 
 // unanswered notes that Slack may still be at work on something.
@@ -121,7 +141,8 @@ func (a *webAPI) unanswered() {
 	a.cut = a.now()
 }
 
-func decodeAnswer(method string, status int, body []byte, out any) error {
+// verdict says whether an answer is a good one.
+func verdict(status int, body []byte) error {
 	var head struct {
 		OK     *bool  `json:"ok"`
 		Error  string `json:"error"`
@@ -131,16 +152,10 @@ func decodeAnswer(method string, status int, body []byte, out any) error {
 		if status == http.StatusOK {
 			status = http.StatusBadGateway // a page instead of an answer
 		}
-		return &httpError{method, status}
+		return statusError(status)
 	}
 	if !*head.OK {
-		return &apiError{method, head.Error, head.Needed}
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("%s: read the answer: %w", method, err)
+		return slackgo.SlackErrorResponse{Err: head.Error, Needed: head.Needed}
 	}
 	return nil
 }
@@ -161,28 +176,28 @@ func (a *webAPI) limited(key string) time.Duration {
 }
 
 // limit notes what a 429 says: at least a second, at most ten minutes.
-func (a *webAPI) limit(method, key string, h http.Header) error {
+func (a *webAPI) limit(got *answer, h http.Header) error {
 	wait := 5 * time.Second
 	if s, err := strconv.Atoi(h.Get("Retry-After")); err == nil {
 		wait = time.Duration(s) * time.Second
 	}
 	wait = min(max(wait, time.Second), 10*time.Minute)
 	a.mu.Lock()
-	a.limits[key] = a.now().Add(wait)
+	a.limits[got.limit] = a.now().Add(wait)
 	a.mu.Unlock()
-	a.log.Info("rate limit", "method", method, "wait", wait.String())
-	return &limitError{method, wait}
+	a.log.Info("rate limit", "method", got.method, "wait", wait.String())
+	return &slackgo.RateLimitedError{RetryAfter: wait}
 }
 
-// patient calls a method and waits out its rate limits: for work in the background.
-func (a *webAPI) patient(ctx context.Context, method string, args url.Values, out any) error {
+// patient calls, and waits rate limits out: for work in the background.
+func (a *webAPI) patient(ctx context.Context, call func() error) error {
 	for {
-		_, err := a.call(ctx, method, args, out)
-		var limit *limitError
+		err := call()
+		var limit *slackgo.RateLimitedError
 		if !errors.As(err, &limit) {
 			return err
 		}
-		if err := a.sleep(ctx, limit.Wait); err != nil {
+		if err := a.sleep(ctx, limit.RetryAfter); err != nil {
 			return err
 		}
 	}
@@ -232,36 +247,36 @@ func explain(what string, err error) error {
 	}
 	var (
 		known *sdk.Error
-		api   *apiError
-		web   *httpError
-		limit *limitError
+		api   slackgo.SlackErrorResponse
+		web   slackgo.StatusCodeError
+		limit *slackgo.RateLimitedError
 	)
 	switch {
 	case errors.As(err, &known):
 		return err
 	case errors.As(err, &limit):
-		return sdk.RetryAfter(limit.Wait, err)
+		return sdk.RetryAfter(limit.RetryAfter, err)
 	case errors.As(err, &web):
-		if web.Status == http.StatusRequestEntityTooLarge {
+		if web.Code == http.StatusRequestEntityTooLarge {
 			return &sdk.Error{Code: sdk.CodeTooBig, Text: what + ": too big for Slack", Err: err}
 		}
 		return &sdk.Error{Code: sdk.CodeUnavailable, Temporary: true, Text: "Slack is in trouble", Err: err}
 	case !errors.As(err, &api):
 		return &sdk.Error{Code: sdk.CodeUnavailable, Temporary: true, Text: "Slack does not answer", Err: err}
 	}
-	quoted := " " + api.Code + " "
+	quoted := " " + api.Err + " "
 	switch {
 	case strings.Contains(passing, quoted):
 		return &sdk.Error{Code: sdk.CodeUnavailable, Temporary: true, Text: "Slack is in trouble", Err: err}
 	case strings.Contains(unsigned, quoted):
 		// The operator has to mend that; what waits must not be thrown away meanwhile.
-		return &sdk.Error{Code: sdk.CodeBadCredentials, Temporary: true, Text: "Slack no longer takes the bridge's token (" + api.Code + ")", Err: err}
+		return &sdk.Error{Code: sdk.CodeBadCredentials, Temporary: true, Text: "Slack no longer takes the bridge's token (" + api.Err + ")", Err: err}
 	}
-	out := &sdk.Error{Code: sdk.CodeInvalid, Text: what + ": " + api.Code, Err: err}
-	if code, ok := refusals()[api.Code]; ok {
+	out := &sdk.Error{Code: sdk.CodeInvalid, Text: what + ": " + api.Err, Err: err}
+	if code, ok := refusals()[api.Err]; ok {
 		out.Code = code
 	}
-	switch api.Code {
+	switch api.Err {
 	case "missing_scope":
 		out.Text = what + ": the app lacks the scope " + api.Needed
 	case "not_in_channel":

@@ -2,7 +2,8 @@ package slack
 
 import (
 	"context"
-	"net/url"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -101,19 +102,23 @@ func (c *Connector) editTexts(ctx context.Context, op *sdk.EditMessage, ch slack
 
 func (c *Connector) update(ctx context.Context, op *sdk.EditMessage, ch slackid.Channel, p sdk.Part, doc richtext.Document) error {
 	ts := slackid.TS(p.Remote)
-	args := c.post(ch.ID, doc, c.writing(&op.OpHeader), nil, op.ID, p.ID)
+	words := &posting{channel: ch.ID} // without metadata: what made the message stays written in it
 	if c.plain.Load() {
-		c.sign(args, op.Sender, &doc)
-		c.words(args, doc, c.writing(&op.OpHeader))
+		words.sign(c, op.Sender, &doc)
 	}
-	args.Del("metadata") // what made the message stays written in it
-	args.Set("ts", string(ts))
+	words.write(doc, c.writing(&op.OpHeader))
 	c.memory.edits.put(place{ch.ID, ts}, op.ID)
-	_, err := c.api.call(ctx, "chat.update", args, nil)
+	change := func() error {
+		return c.api.simple(ctx, "chat.update", func(ctx context.Context, client *slackgo.Client) error {
+			_, _, _, err := client.UpdateMessageContext(ctx, ch.ID, string(ts), words.options()...)
+			return err
+		})
+	}
+	err := change()
 	switch codeOf(err) {
 	case "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long":
-		args.Set("blocks", "[]")
-		_, err = c.api.call(ctx, "chat.update", args, nil)
+		words.blocks = []slackgo.Block{} // the ones that are there have to go
+		err = change()
 	}
 	return explain("cannot change the message", err)
 }
@@ -140,7 +145,9 @@ func (c *Connector) Retract(ctx context.Context, op *sdk.RetractMessage) (sdk.De
 func (c *Connector) remove(ctx context.Context, channel string, p sdk.Part) error {
 	id := string(p.Remote)
 	if slackid.IsFile(id) {
-		_, err := c.api.call(ctx, "files.delete", url.Values{"file": {id}}, nil)
+		err := c.api.simple(ctx, "files.delete", func(ctx context.Context, client *slackgo.Client) error {
+			return client.DeleteFileContext(ctx, id)
+		})
 		if code := codeOf(err); code == "file_not_found" || code == "file_deleted" {
 			return nil
 		}
@@ -150,7 +157,10 @@ func (c *Connector) remove(ctx context.Context, channel string, p sdk.Part) erro
 		return unknownMessage()
 	}
 	c.memory.deleted.put(place{channel, slackid.TS(id)}, true)
-	_, err := c.api.call(ctx, "chat.delete", url.Values{"channel": {channel}, "ts": {id}}, nil)
+	err := c.api.simple(ctx, "chat.delete", func(ctx context.Context, client *slackgo.Client) error {
+		_, _, err := client.DeleteMessageContext(ctx, channel, id)
+		return err
+	})
 	if codeOf(err) == "message_not_found" {
 		return nil
 	}

@@ -2,10 +2,10 @@ package slack
 
 import (
 	"context"
-	"net/url"
-	"strconv"
 	"sync"
 	"time"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -49,15 +49,32 @@ func (c *Connector) channelName(ctx context.Context, id string) string {
 	return ch.Name
 }
 
-func (c *Connector) channelInfo(ctx context.Context, id string) (channel, error) {
+func (c *Connector) channelInfo(ctx context.Context, id string) (slackgo.Channel, error) {
+	ch, err := c.api.channel(ctx, "conversations.info", func(ctx context.Context, client *slackgo.Client) (*slackgo.Channel, error) {
+		return client.GetConversationInfoContext(ctx, &slackgo.GetConversationInfoInput{ChannelID: id, IncludeNumMembers: true})
+	})
+	return ch, explain("cannot look at the channel", err)
+}
+
+// channel asks for one channel.
+func (a *webAPI) channel(ctx context.Context, method string, do func(context.Context, *slackgo.Client) (*slackgo.Channel, error)) (slackgo.Channel, error) {
 	var out struct {
-		Channel channel `json:"channel"`
+		Channel slackgo.Channel `json:"channel"`
 	}
-	args := url.Values{"channel": {id}, "include_num_members": {"true"}}
-	if _, err := c.api.call(ctx, "conversations.info", args, &out); err != nil {
-		return channel{}, explain("cannot look at the channel", err)
-	}
-	return out.Channel, nil
+	_, err := a.call(ctx, method, &out, func(ctx context.Context, client *slackgo.Client) error {
+		ch, err := do(ctx, client)
+		if err == nil && ch != nil {
+			out.Channel = *ch
+		}
+		return err
+	})
+	return out.Channel, err
+}
+
+// channelPage is a page of channels.
+type channelPage struct {
+	Channels []slackgo.Channel        `json:"channels"`
+	Meta     slackgo.ResponseMetadata `json:"response_metadata"`
 }
 
 // place reads a portal's key.
@@ -74,22 +91,22 @@ func (c *Connector) place(p sdk.PortalKey) (slackid.Channel, *identity, error) {
 }
 
 // describe is a channel with a page of its members.
-func (c *Connector) describe(ctx context.Context, ch channel, members int, after sdk.Cursor) (sdk.ChatInfo, error) {
+func (c *Connector) describe(ctx context.Context, ch slackgo.Channel, members int, after sdk.Cursor) (sdk.ChatInfo, error) {
 	self, err := c.me()
 	if err != nil {
 		return sdk.ChatInfo{}, err
 	}
 	out := sdk.ChatInfo{
 		Portal: self.portal(ch.ID), Kind: sdk.ChatRoom, Name: ch.Name, Topic: plainText(ch.Topic.Value), Link: slackid.Permalink(self.URL, ch.ID, "", ""),
-		Public: !ch.IsPrivate && !ch.IsIM && !ch.IsMpim, MemberCount: ch.Members, Own: sdk.RoleMember,
+		Public: !ch.IsPrivate && !ch.IsIM && !ch.IsMpIM, MemberCount: ch.NumMembers, Own: sdk.RoleMember,
 	}
-	if ch.Members == 0 {
+	if ch.NumMembers == 0 {
 		out.MemberCount = -1
 	}
 	switch {
 	case ch.IsIM:
 		out.Kind = sdk.ChatDirect
-	case ch.IsMpim:
+	case ch.IsMpIM:
 		out.Kind = sdk.ChatGroup
 	case ch.Name != "" && self.Domain != "":
 		out.Aliases = []string{slackid.Alias(ch.Name, self.Domain)}
@@ -106,13 +123,17 @@ func (c *Connector) describe(ctx context.Context, ch channel, members int, after
 }
 
 // members is a page of the members. Many who are not known are read all at once.
-func (c *Connector) members(ctx context.Context, ch channel, size int, after sdk.Cursor) ([]sdk.Member, sdk.Cursor, error) {
+func (c *Connector) members(ctx context.Context, ch slackgo.Channel, size int, after sdk.Cursor) ([]sdk.Member, sdk.Cursor, error) {
 	var page struct {
-		Members []string `json:"members"`
-		next
+		Members []string                 `json:"members"`
+		Meta    slackgo.ResponseMetadata `json:"response_metadata"`
 	}
-	args := url.Values{"channel": {ch.ID}, "limit": {strconv.Itoa(min(size, 1000))}, "cursor": {string(after)}}
-	if _, err := c.api.call(ctx, "conversations.members", args, &page); err != nil {
+	q := slackgo.GetUsersInConversationParameters{ChannelID: ch.ID, Limit: min(size, 1000), Cursor: string(after)}
+	_, err := c.api.call(ctx, "conversations.members", &page, func(ctx context.Context, client *slackgo.Client) (err error) {
+		page.Members, page.Meta.Cursor, err = client.GetUsersInConversationContext(ctx, &q)
+		return err
+	})
+	if err != nil {
 		return nil, "", explain("cannot list the members", err)
 	}
 	self, err := c.me()
@@ -180,11 +201,14 @@ func (c *Connector) JoinPortal(ctx context.Context, r sdk.JoinRequest) (sdk.Chat
 	if ch.IsArchived {
 		return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeRoomGone, "the channel is archived on Slack")
 	}
-	if !ch.IsMember && !ch.IsIM && !ch.IsMpim {
+	if !ch.IsMember && !ch.IsIM && !ch.IsMpIM {
 		if ch.IsPrivate {
 			return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeForbidden, "the channel is private: somebody there has to write /invite @%s", self.Name)
 		}
-		if _, err := c.api.call(ctx, "conversations.join", url.Values{"channel": {ch.ID}}, nil); err != nil {
+		if err := c.api.simple(ctx, "conversations.join", func(ctx context.Context, client *slackgo.Client) error {
+			_, _, _, err := client.JoinConversationContext(ctx, ch.ID)
+			return err
+		}); err != nil {
 			return sdk.ChatInfo{}, explain("cannot enter the channel", err)
 		}
 		ch.IsMember = true
@@ -200,7 +224,10 @@ func (c *Connector) LeavePortal(ctx context.Context, r sdk.LeaveRequest) error {
 	if err != nil || slackid.IsDirect(id.ID) {
 		return err
 	}
-	_, err = c.api.call(ctx, "conversations.leave", url.Values{"channel": {id.ID}}, nil)
+	err = c.api.simple(ctx, "conversations.leave", func(ctx context.Context, client *slackgo.Client) error {
+		_, err := client.LeaveConversationContext(ctx, id.ID)
+		return err
+	})
 	if code := codeOf(err); code == "channel_not_found" || code == "not_in_channel" || code == "is_archived" {
 		return nil // we are out
 	}

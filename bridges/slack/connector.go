@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	slackgo "github.com/slack-go/slack"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -101,9 +103,10 @@ func (c *Connector) Configure(_ context.Context, conf sdk.Configuration) error {
 	transport = transport.Clone() // the bridge's own, so that it can be closed with it
 	transport.MaxConnsPerHost = 32
 	c.api = &webAPI{
-		base: cfg.APIURL, bot: cfg.BotToken, app: cfg.AppToken, http: &http.Client{Transport: transport}, timeout: time.Duration(cfg.Timeout),
+		base: cfg.APIURL, bot: cfg.BotToken, http: &http.Client{Transport: transport}, timeout: time.Duration(cfg.Timeout),
 		now: c.opt.Now, after: c.opt.After, log: c.log, limits: map[string]time.Time{},
 	}
+	c.api.client = slackgo.New(cfg.BotToken, slackgo.OptionAppLevelToken(cfg.AppToken), slackgo.OptionAPIURL(cfg.APIURL), slackgo.OptionHTTPClient(c.api))
 	c.conf, c.name, c.publicURL = cfg, conf.Name, conf.PublicURL
 	return nil
 }
@@ -151,22 +154,24 @@ func (c *Connector) connect(ctx context.Context) error {
 }
 
 func (c *Connector) whoAmI(ctx context.Context) (*identity, error) {
-	var out struct {
-		URL        string `json:"url"`
-		User       string `json:"user"`
-		TeamID     string `json:"team_id"`
-		UserID     string `json:"user_id"`
-		BotID      string `json:"bot_id"`
-		Enterprise string `json:"enterprise_id"`
-		Org        bool   `json:"is_enterprise_install"`
-	}
-	h, err := c.api.call(ctx, "auth.test", nil, &out)
+	var out slackgo.AuthTestResponse
+	got, err := c.api.call(ctx, "auth.test", &out, func(ctx context.Context, client *slackgo.Client) error {
+		a, err := client.AuthTestContext(ctx)
+		if err == nil {
+			out = *a
+		}
+		return err
+	})
 	if err != nil {
 		return nil, explain("cannot sign in", err)
 	}
+	var more struct { // which the library leaves out
+		Org bool `json:"is_enterprise_install"`
+	}
+	got.read(&more)
 	self := &identity{Team: out.TeamID, URL: out.URL, User: out.UserID, Bot: out.BotID, Name: out.User}
-	if out.Org && slackid.IsTeam(out.Enterprise) {
-		self.Team = out.Enterprise
+	if more.Org && slackid.IsTeam(out.EnterpriseID) {
+		self.Team = out.EnterpriseID
 	}
 	if !slackid.IsTeam(self.Team) || !slackid.IsUser(self.User) || !slackid.IsBot(self.Bot) {
 		return nil, sdk.Refuse(sdk.CodeInvalid, "slack: bot_token is not a bot's token")
@@ -174,7 +179,7 @@ func (c *Connector) whoAmI(ctx context.Context) (*identity, error) {
 	if u, err := url.Parse(out.URL); err == nil {
 		self.Domain, _, _ = strings.Cut(u.Hostname(), ".")
 	}
-	for scope := range strings.SplitSeq(h.Get("X-OAuth-Scopes"), ",") {
+	for scope := range strings.SplitSeq(got.header.Get("X-OAuth-Scopes"), ",") {
 		if scope = strings.TrimSpace(scope); scope != "" {
 			self.Scopes = append(self.Scopes, scope)
 		}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"strings"
 	"unicode"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -57,17 +58,18 @@ func (c *Connector) CreateDM(ctx context.Context, r sdk.CreateDMRequest) (sdk.Ch
 	if !errors.Is(err, sdk.ErrNotFound) {
 		return sdk.ChatInfo{}, err
 	}
-	var out struct {
-		Channel channel `json:"channel"`
-	}
-	if _, err := c.api.call(ctx, "conversations.open", url.Values{"users": {id.ID}}, &out); err != nil {
+	ch, err := c.api.channel(ctx, "conversations.open", func(ctx context.Context, client *slackgo.Client) (*slackgo.Channel, error) {
+		ch, _, _, err := client.OpenConversationContext(ctx, &slackgo.OpenConversationParameters{Users: []string{id.ID}})
+		return ch, err
+	})
+	if err != nil {
 		return sdk.ChatInfo{}, explain("cannot write to this person", err)
 	}
-	root, err := c.openThread(ctx, out.Channel.ID, r.For)
+	root, err := c.openThread(ctx, ch.ID, r.For)
 	if err != nil {
 		return sdk.ChatInfo{}, err
 	}
-	portal, err := c.keepThread(ctx, self, out.Channel.ID, id.ID, root, dmRoot{r.For.Person, r.For.Address})
+	portal, err := c.keepThread(ctx, self, ch.ID, id.ID, root, dmRoot{r.For.Person, r.For.Address})
 	return sdk.ChatInfo{Portal: portal, Kind: sdk.ChatDirect, Own: sdk.RoleMember}, err
 }
 
@@ -88,7 +90,7 @@ func (c *Connector) keepThread(ctx context.Context, self *identity, channel, use
 // openThread writes the root of a conversation, unless an earlier attempt did.
 func (c *Connector) openThread(ctx context.Context, channel string, who sdk.Sender) (slackid.TS, error) {
 	op := sdk.OpID("dm-" + string(who.Person))
-	known, err := c.lookFor(ctx, url.Values{"channel": {channel}}, "conversations.history", op, 5)
+	known, err := c.lookFor(ctx, slackgo.GetConversationRepliesParameters{ChannelID: channel}, op, 5)
 	if err != nil {
 		return "", err
 	}
@@ -100,8 +102,7 @@ func (c *Connector) openThread(ctx context.Context, channel string, who sdk.Send
 		name = strings.TrimSpace(name + " (" + who.Address + ")")
 	}
 	doc := richtext.Doc(richtext.Para(richtext.Bold(richtext.Text(firstText(name, "Somebody"))), richtext.Text(" writes to you from XMPP. Answer in this thread.")))
-	args := c.post(channel, doc, slackfmt.WriteOptions{}, nil, op, "")
-	ts, err := c.postNow(ctx, args)
+	ts, err := c.postNow(ctx, c.post(channel, doc, slackfmt.WriteOptions{}, nil, op, ""))
 	return ts, explain("cannot write to this person", err)
 }
 
@@ -156,8 +157,7 @@ func (c *Connector) help(ctx context.Context, channel string, ts slackid.TS, tex
 	if c.ago(ts) > lateAfter {
 		return nil
 	}
-	args := url.Values{"channel": {channel}, "thread_ts": {string(ts)}, "text": {text}}
-	if _, err := c.api.call(ctx, "chat.postMessage", args, nil); err != nil {
+	if _, err := c.api.post(ctx, channel, slackgo.MsgOptionText(text, false), slackgo.MsgOptionTS(string(ts))); err != nil {
 		c.log.Debug("no help was given", "error", err)
 	}
 	return nil

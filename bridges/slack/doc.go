@@ -9,10 +9,11 @@
 // by itself and in order; after a gap (a start, an outage) its history is read from its
 // cursor before anything new is shown: gap.go.
 //
-// The client of the Web API and of Socket Mode is small and our own: the acknowledgement
-// has to wait for the host, a new socket has to be there before the old one closes, and
-// no event may be dropped because one of its fields is odd. slack-go, which drops and
-// reconnects otherwise, is the other side in the tests of package slacktest.
+// The Web API is spoken through slack-go, with its objects, with our own rate limits, and
+// reading on where it would give an answer up (api.go). The sockets are our own, with
+// slack-go's frames: the acknowledgement has to wait for the host, and a new socket has to
+// be there before the old one closes (socket.go). Events are read by ourselves: none may
+// be dropped because one of its fields is odd (types.go).
 //
 // It keeps no file: its small state (who reacts with what, uploads, direct chats) lives
 // with the host. It never uses a person's token, and sends its own only to Slack.

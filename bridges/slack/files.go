@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -126,18 +127,22 @@ func (c *Connector) upload(ctx context.Context, u upload) (string, error) {
 		return "", err
 	}
 	defer func() { _ = body.Close() }()
-	var out struct {
-		URL string `json:"upload_url"`
-		ID  string `json:"file_id"`
-	}
-	args := url.Values{"filename": {firstText(fileName(u.media.Name), "file")}, "length": {strconv.FormatInt(size, 10)}}
-	if _, err := c.api.call(ctx, "files.getUploadURLExternal", args, &out); err != nil {
+	var out slackgo.GetUploadURLExternalResponse
+	_, err = c.api.call(ctx, "files.getUploadURLExternal", &out, func(ctx context.Context, client *slackgo.Client) error {
+		got, err := client.GetUploadURLExternalContext(ctx, slackgo.GetUploadURLExternalParameters{FileName: firstText(fileName(u.media.Name), "file"), FileSize: int(size)})
+		if err == nil {
+			out = *got
+		}
+		return err
+	})
+	if err != nil {
 		return "", explain("cannot upload the file", err)
 	}
-	if !c.private(out.URL) || !slackid.IsFile(out.ID) {
+	if !c.private(out.UploadURL) || !slackid.IsFile(out.FileID) {
 		return "", sdk.RetryAfter(0, errors.New("slack: an upload address that is not Slack's"))
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, out.URL, io.LimitReader(body, size))
+	// Not with the library, which sends a form without its length (and with the token).
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, out.UploadURL, io.LimitReader(body, size))
 	if err != nil {
 		return "", sdk.RetryAfter(0, fmt.Errorf("slack: upload: %w", err))
 	}
@@ -150,9 +155,9 @@ func (c *Connector) upload(ctx context.Context, u upload) (string, error) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return "", explain("cannot upload the file", &httpError{"upload", resp.StatusCode})
+		return "", explain("cannot upload the file", fmt.Errorf("upload: %w", statusError(resp.StatusCode)))
 	}
-	return out.ID, nil
+	return out.FileID, nil
 }
 
 // bytesOf opens a file, and says how long it is.
@@ -236,25 +241,15 @@ func filePart(ts slackid.TS) sdk.Part {
 }
 
 func (c *Connector) complete(ctx context.Context, s *sending) error {
-	type one struct {
-		ID    string `json:"id"`
-		Title string `json:"title,omitempty"`
-	}
-	var list []one
+	q := slackgo.CompleteUploadExternalParameters{Channel: s.ch.ID, ThreadTimestamp: string(s.thread), InitialComment: "from *" + slackfmt.Escape(shownName(s.op.Sender)) + "*"}
 	for _, f := range s.files {
 		c.memory.shared.put(f.id, origin{s.op.ID, filesPart})
-		list = append(list, one{f.id, firstText(fileName(f.media.Name), "file")})
+		q.Files = append(q.Files, slackgo.FileSummary{ID: f.id, Title: firstText(fileName(f.media.Name), "file")})
 	}
-	raw, err := json.Marshal(list)
-	if err != nil {
+	return c.api.simple(ctx, "files.completeUploadExternal", func(ctx context.Context, client *slackgo.Client) error {
+		_, err := client.CompleteUploadExternalContext(ctx, q)
 		return err
-	}
-	args := url.Values{"files": {string(raw)}, "channel_id": {s.ch.ID}, "initial_comment": {"from *" + slackfmt.Escape(shownName(s.op.Sender)) + "*"}}
-	if s.thread != "" {
-		args.Set("thread_ts", string(s.thread))
-	}
-	_, err = c.api.call(ctx, "files.completeUploadExternal", args, nil)
-	return err
+	})
 }
 
 // sharedAt asks for the message that shows a file; Slack may need a moment.
@@ -269,12 +264,8 @@ func (c *Connector) sharedAt(ctx context.Context, channel, id string, tries int)
 		if err != nil {
 			return "", err
 		}
-		for _, sort := range f.Shares {
-			for _, sh := range sort[channel] {
-				if sh.TS.Valid() {
-					return sh.TS, nil
-				}
-			}
+		if ts := f.sharedIn(channel); ts != "" {
+			return ts, nil
 		}
 	}
 	return "", nil

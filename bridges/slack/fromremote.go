@@ -67,7 +67,7 @@ const silent = " channel_join channel_leave group_join group_leave channel_archi
 	"channel_convert_to_private channel_convert_to_public channel_posting_permissions tombstone sh_room_created joiner_notification "
 
 func (c *Connector) onMessage(ctx context.Context, channel string, pos *position, ev event) ([]sdk.Event, error) {
-	switch ev.Subtype {
+	switch ev.SubType {
 	case "message_changed":
 		return c.onChanged(ctx, channel, ev)
 	case "message_deleted":
@@ -82,13 +82,13 @@ func (c *Connector) onMessage(ctx context.Context, channel string, pos *position
 	if pos.has(ev.TS) || !ev.TS.Valid() {
 		return nil, nil
 	}
-	if ev.Subtype != "" && strings.Contains(silent, " "+ev.Subtype+" ") {
+	if ev.SubType != "" && strings.Contains(silent, " "+ev.SubType+" ") {
 		pos.add(ev.TS, false)
 		return nil, nil
 	}
 	out, err := c.newMessage(ctx, channel, &ev.message)
 	if err == nil {
-		pos.add(ev.TS, ev.ThreadTS != "" && ev.ThreadTS != ev.TS && ev.Subtype != "thread_broadcast")
+		pos.add(ev.TS, ev.ThreadTS != "" && ev.ThreadTS != ev.TS && ev.SubType != "thread_broadcast")
 	}
 	return out, err
 }
@@ -167,8 +167,8 @@ func (c *Connector) newMessage(ctx context.Context, channel string, m *message) 
 
 // originOf says which operation made one of our messages.
 func (c *Connector) originOf(channel string, m *message) origin {
-	if m.Metadata != nil && m.Metadata.Type == metadataType && m.Metadata.Payload.Op != "" {
-		return origin{sdk.OpID(m.Metadata.Payload.Op), sdk.PartID(m.Metadata.Payload.Part)}
+	if o := m.written(); o.op != "" {
+		return o
 	}
 	if o, ok := c.memory.sent.get(place{channel, m.TS}); ok {
 		return o
@@ -184,7 +184,7 @@ func (c *Connector) originOf(channel string, m *message) origin {
 // content is what a message says.
 func (c *Connector) content(ctx context.Context, channel string, m *message) (sdk.Content, error) {
 	out := sdk.Content{Body: slackfmt.Read(slackfmt.Source{Text: m.Text, Blocks: m.Blocks, Attachments: m.Attachments}, c.names(ctx))}
-	switch m.Subtype {
+	switch m.SubType {
 	case "me_message":
 		out.Kind = sdk.KindEmote
 	case "huddle_thread":
@@ -209,7 +209,7 @@ func (c *Connector) content(ctx context.Context, channel string, m *message) (sd
 		return out, nil
 	}
 	root := sdk.MessageRef{ID: sdk.RemoteMessageID(m.ThreadTS)}
-	out.Thread = &sdk.Thread{ID: string(m.ThreadTS), Root: root, Broadcast: m.Subtype == "thread_broadcast"}
+	out.Thread = &sdk.Thread{ID: string(m.ThreadTS), Root: root, Broadcast: m.SubType == "thread_broadcast"}
 	out.ReplyTo = &sdk.Reply{Target: root}
 	return out, nil
 }
@@ -250,7 +250,7 @@ func (c *Connector) onChanged(ctx context.Context, channel string, ev event) ([]
 	if m == nil || !m.TS.Valid() {
 		return nil, nil
 	}
-	if m.Subtype == "tombstone" { // the root of a thread was deleted
+	if m.SubType == "tombstone" { // the root of a thread was deleted
 		return c.deleted(ctx, channel, m.TS, ev.Previous, ev.EventTS)
 	}
 	if ev.Previous == nil && m.Edited == nil || ev.Previous != nil && sameContent(m, ev.Previous) {

@@ -5,11 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -32,8 +31,7 @@ type found struct {
 func (r *room) fill(ctx context.Context) error {
 	list, complete, err := r.back(ctx)
 	if err != nil {
-		var gone *apiError
-		if errors.As(err, &gone) && !sdk.AsError(explain("", err)).Temporary {
+		if codeOf(err) != "" && !sdk.AsError(explain("", err)).Temporary {
 			return nil // not ours to read (any more): there is nothing to catch up with
 		}
 		return explain("cannot read the channel back", err)
@@ -90,13 +88,8 @@ func (r *room) back(ctx context.Context) (list []message, complete bool, err err
 	cursor := ""
 	fresh := 0
 	for {
-		var page struct {
-			Messages []message `json:"messages"`
-			More     bool      `json:"has_more"`
-			next
-		}
-		args := url.Values{"channel": {r.id}, "limit": {strconv.Itoa(historyPage)}, "include_all_metadata": {"true"}, "cursor": {cursor}}
-		if err := r.c.api.patient(ctx, "conversations.history", args, &page); err != nil {
+		page, err := r.page(ctx, slackgo.GetConversationRepliesParameters{ChannelID: r.id, Limit: historyPage, Cursor: cursor})
+		if err != nil {
 			return nil, false, err
 		}
 		reached := false
@@ -110,7 +103,7 @@ func (r *room) back(ctx context.Context) (list []message, complete bool, err err
 				fresh++
 			}
 		}
-		cursor = page.Meta.Cursor
+		cursor = page.Cursor
 		if reached || cursor == "" || len(page.Messages) == 0 {
 			return list, true, nil
 		}
@@ -118,6 +111,15 @@ func (r *room) back(ctx context.Context) (list []message, complete bool, err err
 			return list, false, nil
 		}
 	}
+}
+
+// page reads a page, and waits rate limits out.
+func (r *room) page(ctx context.Context, q slackgo.GetConversationRepliesParameters) (page messagePage, err error) {
+	err = r.c.api.patient(ctx, func() (err error) {
+		page, err = r.c.api.messages(ctx, q)
+		return err
+	})
+	return page, err
 }
 
 // tellGap: more is missing than may be read. The newest part is told; where it begins
@@ -169,12 +171,7 @@ func (r *room) thread(ctx context.Context, root slackid.TS) ([]message, error) {
 	var out []message
 	cursor := ""
 	for len(out) < r.c.conf.MaxGap {
-		var page struct {
-			Messages []message `json:"messages"`
-			next
-		}
-		args := url.Values{"channel": {r.id}, "ts": {string(root)}, "oldest": {string(r.pos.floor)}, "limit": {strconv.Itoa(historyPage)}, "include_all_metadata": {"true"}, "cursor": {cursor}}
-		err := r.c.api.patient(ctx, "conversations.replies", args, &page)
+		page, err := r.page(ctx, slackgo.GetConversationRepliesParameters{ChannelID: r.id, Timestamp: string(root), Oldest: string(r.pos.floor), Limit: historyPage, Cursor: cursor})
 		if codeOf(err) == "thread_not_found" {
 			return nil, nil
 		}
@@ -183,11 +180,11 @@ func (r *room) thread(ctx context.Context, root slackid.TS) ([]message, error) {
 		}
 		for _, m := range page.Messages {
 			// A broadcast reply is in the channel's history, too: it is told once.
-			if m.TS.Valid() && m.TS != root && m.Subtype != "thread_broadcast" {
+			if m.TS.Valid() && m.TS != root && m.SubType != "thread_broadcast" {
 				out = append(out, m)
 			}
 		}
-		if cursor = page.Meta.Cursor; cursor == "" {
+		if cursor = page.Cursor; cursor == "" {
 			break
 		}
 	}
@@ -197,10 +194,10 @@ func (r *room) thread(ctx context.Context, root slackid.TS) ([]message, error) {
 // lookAt says what the host lacks of one message: all of it, or its last edit, or
 // reactions.
 func (r *room) lookAt(ctx context.Context, m *message) ([]found, error) {
-	f := found{at: m.TS, reply: m.ThreadTS != "" && m.ThreadTS != m.TS && m.Subtype != "thread_broadcast", fresh: r.pos.lacks(m.TS)}
+	f := found{at: m.TS, reply: m.ThreadTS != "" && m.ThreadTS != m.TS && m.SubType != "thread_broadcast", fresh: r.pos.lacks(m.TS)}
 	var err error
 	switch {
-	case m.Subtype == "tombstone":
+	case m.SubType == "tombstone":
 		f.fresh = false
 		f.events, err = r.c.deleted(ctx, r.id, m.TS, nil, m.TS)
 	case f.fresh:
@@ -235,7 +232,7 @@ func (r *room) news(ctx context.Context, m *message) ([]sdk.Event, error) {
 	if m.Edited != nil {
 		r.c.memory.shown.put(place{r.id, m.TS}, m.Edited.TS)
 	}
-	switch m.Subtype {
+	switch m.SubType {
 	case "channel_join", "group_join":
 		return r.c.member(ctx, r.id, m.User, m.Inviter, true, m.TS)
 	case "channel_leave", "group_leave":
@@ -245,7 +242,7 @@ func (r *room) news(ctx context.Context, m *message) ([]sdk.Event, error) {
 	case "channel_name", "group_name":
 		return r.c.renamed(ctx, r.id, m.Name, m.TS)
 	}
-	if m.Subtype != "" && strings.Contains(silent, " "+m.Subtype+" ") {
+	if m.SubType != "" && strings.Contains(silent, " "+m.SubType+" ") {
 		return nil, nil
 	}
 	return r.c.newMessage(ctx, r.id, m)

@@ -3,11 +3,12 @@ package slack
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -24,43 +25,31 @@ func (c *Connector) FetchHistory(ctx context.Context, r sdk.HistoryRequest) (sdk
 	if limit <= 0 || limit > historyPage {
 		limit = historyPage
 	}
-	args := url.Values{"channel": {ch.ID}, "limit": {strconv.Itoa(limit)}, "include_all_metadata": {"true"}}
-	for key, ts := range map[string]string{"latest": string(r.Before), "oldest": string(r.After)} {
-		if ts == "" {
-			continue
-		}
-		if !slackid.TS(ts).Valid() {
+	q := slackgo.GetConversationRepliesParameters{ChannelID: ch.ID, Timestamp: cmp.Or(string(ch.Thread), r.Thread), Limit: limit, Latest: string(r.Before), Oldest: string(r.After)}
+	for _, ts := range []string{q.Latest, q.Oldest} {
+		if ts != "" && !slackid.TS(ts).Valid() {
 			return sdk.HistoryPage{}, sdk.Refuse(sdk.CodeInvalid, "the history cannot be continued there")
 		}
-		args.Set(key, ts)
 	}
 	if r.Before == "" && !r.Until.IsZero() {
-		args.Set("latest", string(tsOf(r.Until)))
+		q.Latest = string(tsOf(r.Until))
 	}
 	if r.After == "" && !r.Since.IsZero() {
-		args.Set("oldest", string(tsOf(r.Since)))
+		q.Oldest = string(tsOf(r.Since))
 	}
-	method, thread := "conversations.history", cmp.Or(string(ch.Thread), r.Thread)
-	if thread != "" {
-		method = "conversations.replies"
-		args.Set("ts", thread)
-	}
-	return c.historyPage(ctx, ch, method, args, r)
+	return c.historyPage(ctx, ch, q, r)
 }
 
-func (c *Connector) historyPage(ctx context.Context, ch slackid.Channel, method string, args url.Values, r sdk.HistoryRequest) (sdk.HistoryPage, error) {
-	var page struct {
-		Messages []message `json:"messages"`
-		More     bool      `json:"has_more"`
-	}
-	if _, err := c.api.call(ctx, method, args, &page); err != nil {
+func (c *Connector) historyPage(ctx context.Context, ch slackid.Channel, q slackgo.GetConversationRepliesParameters, r sdk.HistoryRequest) (sdk.HistoryPage, error) {
+	page, err := c.api.messages(ctx, q)
+	if err != nil {
 		return sdk.HistoryPage{}, explain("cannot read the history", err)
 	}
 	slices.SortFunc(page.Messages, func(a, b message) int { return a.TS.Compare(b.TS) })
 	var out sdk.HistoryPage
 	for i := range page.Messages {
 		m := &page.Messages[i]
-		if m.Subtype != "" && (strings.Contains(silent, " "+m.Subtype+" ") || strings.HasSuffix(m.Subtype, "_topic")) || !m.TS.Valid() {
+		if m.SubType != "" && (strings.Contains(silent, " "+m.SubType+" ") || strings.HasSuffix(m.SubType, "_topic")) || !m.TS.Valid() {
 			continue
 		}
 		events, err := c.newMessage(ctx, ch.ID, m)
@@ -79,6 +68,50 @@ func (c *Connector) historyPage(ctx context.Context, ch slackid.Channel, method 
 	}
 	if n := len(page.Messages); n > 0 && r.Before != "" {
 		out.Newer = sdk.Cursor(page.Messages[n-1].TS)
+	}
+	return out, nil
+}
+
+// messagePage is a page of a history.
+type messagePage struct {
+	Messages []message
+	More     bool
+	Cursor   string
+}
+
+// messages reads a page of a channel or, with a timestamp, of a thread. The messages are
+// read from the answer one by one: the library's are without the blocks as they came, and
+// none at all if one of them is odd.
+func (a *webAPI) messages(ctx context.Context, q slackgo.GetConversationRepliesParameters) (messagePage, error) {
+	q.IncludeAllMetadata = true
+	var got *answer
+	var err error
+	if q.Timestamp == "" {
+		h := slackgo.GetConversationHistoryParameters{ChannelID: q.ChannelID, Cursor: q.Cursor, Latest: q.Latest, Limit: q.Limit, Oldest: q.Oldest, IncludeAllMetadata: true}
+		got, err = a.call(ctx, "conversations.history", nil, func(ctx context.Context, client *slackgo.Client) error {
+			_, err := client.GetConversationHistoryContext(ctx, &h)
+			return err
+		})
+	} else {
+		got, err = a.call(ctx, "conversations.replies", nil, func(ctx context.Context, client *slackgo.Client) error {
+			_, _, _, err := client.GetConversationRepliesContext(ctx, &q)
+			return err
+		})
+	}
+	if err != nil {
+		return messagePage{}, err
+	}
+	var page struct {
+		Messages []json.RawMessage        `json:"messages"`
+		More     bool                     `json:"has_more"`
+		Meta     slackgo.ResponseMetadata `json:"response_metadata"`
+	}
+	got.read(&page)
+	out := messagePage{More: page.More, Cursor: page.Meta.Cursor}
+	for _, raw := range page.Messages {
+		var m message
+		_ = json.Unmarshal(raw, &m) // what has another shape than expected stays empty
+		out.Messages = append(out.Messages, m)
 	}
 	return out, nil
 }

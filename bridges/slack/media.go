@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	slackgo "github.com/slack-go/slack"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk/richtext"
@@ -48,7 +50,7 @@ func (u user) picture() string {
 }
 
 // icon is the picture that an app chose for one message.
-func (c *Connector) icon(i messageIcons) *sdk.Media {
+func (c *Connector) icon(i slackgo.Icons) *sdk.Media {
 	address := i.Image72
 	if address == "" {
 		address = i.Image48
@@ -98,22 +100,26 @@ func (c *Connector) attachment(ctx context.Context, f *file) (*sdk.Attachment, r
 		if err == nil {
 			f = full
 		} else {
-			f = &file{ID: f.ID, Mode: "tombstone"}
+			f = &file{File: slackgo.File{ID: f.ID, Mode: "tombstone"}}
 		}
 	}
 	label := firstText(f.Title, f.Name, "file")
 	switch {
 	case f.Mode == "tombstone" || f.Mode == "hidden_by_limit":
 		return nil, richtext.FromPlain("(a file that is no longer on Slack)"), nil
-	case f.IsExternal || f.Mode == "external" || f.Download == "" && f.Private == "":
-		link := firstText(f.External, f.Private, f.Permalink)
+	case f.IsExternal || f.Mode == "external" || f.URLPrivateDownload == "" && f.URLPrivate == "":
+		external := ""
+		if f.ExternalURL != nil {
+			external = *f.ExternalURL
+		}
+		link := firstText(external, f.URLPrivate, f.Permalink)
 		if link == "" {
 			return nil, richtext.FromPlain("(a file: " + label + ")"), nil
 		}
 		return nil, richtext.Doc(richtext.Para(richtext.Link(link, richtext.Text(label)))), nil
 	}
-	m := sdk.Media{ID: sdk.MediaID("file:" + f.ID), Lazy: true, Key: "slack:" + f.ID, Name: fileName(firstText(f.Name, f.Title, "file")), Type: f.Mimetype, Size: f.Size,
-		Width: max(f.Width, 0), Height: max(f.Height, 0), Duration: time.Duration(f.Duration) * time.Millisecond}
+	m := sdk.Media{ID: sdk.MediaID("file:" + f.ID), Lazy: true, Key: "slack:" + f.ID, Name: fileName(firstText(f.Name, f.Title, "file")), Type: f.Mimetype, Size: int64(f.Size),
+		Width: max(f.OriginalW, 0), Height: max(f.OriginalH, 0), Duration: time.Duration(f.DurationMs) * time.Millisecond}
 	if m.Size <= 0 {
 		m.Size = -1
 	}
@@ -154,7 +160,14 @@ func (c *Connector) fileInfo(ctx context.Context, id string) (*file, error) {
 	var out struct {
 		File file `json:"file"`
 	}
-	if _, err := c.api.call(ctx, "files.info", url.Values{"file": {id}}, &out); err != nil {
+	_, err := c.api.call(ctx, "files.info", &out, func(ctx context.Context, client *slackgo.Client) error {
+		f, _, _, err := client.GetFileInfoContext(ctx, id, 0, 0)
+		if err == nil {
+			out.File.File = *f
+		}
+		return err
+	})
+	if err != nil {
 		return nil, explain("cannot look the file up", err)
 	}
 	return &out.File, nil
@@ -172,7 +185,7 @@ func (c *Connector) FetchMedia(ctx context.Context, r sdk.MediaRequest) (sdk.Med
 		if err != nil {
 			return sdk.MediaContent{}, err
 		}
-		return c.fetch(ctx, firstText(f.Download, f.Private), r.Range, f)
+		return c.fetch(ctx, firstText(f.URLPrivateDownload, f.URLPrivate), r.Range, f)
 	case "face":
 		id, _, _ := strings.Cut(rest, ":")
 		u, err := c.people.get(ctx, id)
@@ -248,9 +261,9 @@ func fetched(resp *http.Response, f *file) (sdk.MediaContent, error) {
 	case http.StatusNotFound, http.StatusGone, http.StatusForbidden:
 		return sdk.MediaContent{}, sdk.Refuse(sdk.CodeNotFound, "the file is no longer on Slack")
 	case http.StatusTooManyRequests:
-		return sdk.MediaContent{}, sdk.RetryAfter(5*time.Second, &httpError{"file", resp.StatusCode})
+		return sdk.MediaContent{}, sdk.RetryAfter(5*time.Second, fmt.Errorf("fetch a file: %w", statusError(resp.StatusCode)))
 	default:
-		return sdk.MediaContent{}, explain("cannot fetch the file", &httpError{"file", resp.StatusCode})
+		return sdk.MediaContent{}, explain("cannot fetch the file", fmt.Errorf("fetch a file: %w", statusError(resp.StatusCode)))
 	}
 	if f != nil {
 		out.Name, out.Type = fileName(f.Name), firstText(f.Mimetype, kind)

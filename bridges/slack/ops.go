@@ -2,7 +2,8 @@ package slack
 
 import (
 	"context"
-	"net/url"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -16,7 +17,10 @@ func (c *Connector) SetTopic(ctx context.Context, op *sdk.SetTopic) (sdk.Deliver
 		return sdk.Delivered{}, err
 	}
 	topic := cut(op.Topic, maxTopic)
-	if _, err := c.api.call(ctx, "conversations.setTopic", url.Values{"channel": {ch.ID}, "topic": {slackfmt.Escape(topic)}}, nil); err != nil {
+	if err := c.api.simple(ctx, "conversations.setTopic", func(ctx context.Context, client *slackgo.Client) error {
+		_, err := client.SetTopicOfConversationContext(ctx, ch.ID, slackfmt.Escape(topic))
+		return err
+	}); err != nil {
 		return sdk.Delivered{}, explain("cannot change the topic", err)
 	}
 	return sdk.Delivered{}, nil
@@ -28,7 +32,10 @@ func (c *Connector) Invite(ctx context.Context, op *sdk.InviteUser) (sdk.Deliver
 	if err != nil {
 		return sdk.Delivered{}, err
 	}
-	_, err = c.api.call(ctx, "conversations.invite", url.Values{"channel": {ch.ID}, "users": {who}}, nil)
+	err = c.api.simple(ctx, "conversations.invite", func(ctx context.Context, client *slackgo.Client) error {
+		_, err := client.InviteUsersToConversationContext(ctx, ch.ID, who)
+		return err
+	})
 	if codeOf(err) == "already_in_channel" {
 		err = nil
 	}
@@ -45,7 +52,9 @@ func (c *Connector) Moderate(ctx context.Context, op *sdk.Moderate) (sdk.Deliver
 	if err != nil {
 		return sdk.Delivered{}, err
 	}
-	_, err = c.api.call(ctx, "conversations.kick", url.Values{"channel": {ch.ID}, "user": {who}}, nil)
+	err = c.api.simple(ctx, "conversations.kick", func(ctx context.Context, client *slackgo.Client) error {
+		return client.KickUserFromConversationContext(ctx, ch.ID, who)
+	})
 	if codeOf(err) == "not_in_channel" {
 		err = nil // she is out
 	}

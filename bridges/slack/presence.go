@@ -2,9 +2,10 @@ package slack
 
 import (
 	"context"
-	"net/url"
 	"sync"
 	"time"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -68,7 +69,7 @@ func (c *Connector) statusOf(u user, id sdk.RemoteUserID) *sdk.Presence {
 	until := s.dndTo
 	c.presence.mu.Unlock()
 	out := &sdk.Presence{Who: sdk.Party{User: id}, Show: show}
-	if end := u.Profile.StatusExpiration; end == 0 || time.Unix(end, 0).After(now) {
+	if end := int64(u.Profile.StatusExpiration); end == 0 || time.Unix(end, 0).After(now) {
 		out.Status = slackfmt.StatusText(u.Profile.StatusEmoji, u.Profile.StatusText)
 		if end > 0 {
 			out.Until = time.Unix(end, 0).UTC()
@@ -92,11 +93,11 @@ func (c *Connector) onDND(ctx context.Context, _ string, _ *position, ev event) 
 	if ev.DND == nil || !slackid.IsUser(ev.User) {
 		return nil, nil
 	}
-	from, to := ev.DND.Start, ev.DND.End
-	if ev.DND.Snooze && ev.DND.Until > 0 {
-		from, to = 1, ev.DND.Until
+	from, to := int64(ev.DND.NextStartTimestamp), int64(ev.DND.NextEndTimestamp)
+	if ev.DND.SnoozeEnabled && ev.DND.SnoozeEndTime > 0 {
+		from, to = 1, int64(ev.DND.SnoozeEndTime)
 	}
-	if !ev.DND.Enabled && !ev.DND.Snooze {
+	if !ev.DND.Enabled && !ev.DND.SnoozeEnabled {
 		from, to = 0, 0
 	}
 	c.presence.mu.Lock()
@@ -169,10 +170,15 @@ func (c *Connector) pollPresence(ctx context.Context) {
 }
 
 func (c *Connector) askPresence(ctx context.Context, id string) {
-	var out struct {
-		Presence string `json:"presence"`
-	}
-	if _, err := c.api.call(ctx, "users.getPresence", url.Values{"user": {id}}, &out); err != nil {
+	var out slackgo.UserPresence
+	_, err := c.api.call(ctx, "users.getPresence", &out, func(ctx context.Context, client *slackgo.Client) error {
+		got, err := client.GetUserPresenceContext(ctx, id)
+		if err == nil {
+			out = *got
+		}
+		return err
+	})
+	if err != nil {
 		c.log.Debug("presence not known", "error", err)
 		return
 	}

@@ -6,8 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -77,12 +78,10 @@ func reactKey(channel string, ts slackid.TS, name string) string {
 	return "react/" + hex.EncodeToString(sum[:16])
 }
 
-func reactArgs(channel string, ts slackid.TS, name string) url.Values {
-	return url.Values{"channel": {channel}, "timestamp": {string(ts)}, "name": {name}}
-}
-
 func (c *Connector) react(ctx context.Context, channel string, ts slackid.TS, name string, who sdk.PersonID) error {
-	_, err := c.api.call(ctx, "reactions.add", reactArgs(channel, ts, name), nil)
+	err := c.api.simple(ctx, "reactions.add", func(ctx context.Context, client *slackgo.Client) error {
+		return client.AddReactionContext(ctx, name, slackgo.NewRefToMessage(channel, string(ts)))
+	})
 	if code := codeOf(err); err != nil && code != "already_reacted" {
 		return explain("cannot react", err)
 	}
@@ -102,7 +101,9 @@ func (c *Connector) unreact(ctx context.Context, channel string, ts slackid.TS, 
 	if err != nil || left > 0 {
 		return err
 	}
-	_, err = c.api.call(ctx, "reactions.remove", reactArgs(channel, ts, name), nil)
+	err = c.api.simple(ctx, "reactions.remove", func(ctx context.Context, client *slackgo.Client) error {
+		return client.RemoveReactionContext(ctx, name, slackgo.NewRefToMessage(channel, string(ts)))
+	})
 	switch codeOf(err) {
 	case "no_reaction", "message_not_found":
 		return nil

@@ -2,10 +2,11 @@ package slack
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -50,8 +51,8 @@ func (c *Connector) findChannel(ctx context.Context, self *identity, t slackid.T
 		}
 		return c.roomTarget(self, ch), nil
 	}
-	var found *channel
-	err := c.eachChannel(ctx, func(ch channel) bool {
+	var found *slackgo.Channel
+	err := c.eachChannel(ctx, func(ch slackgo.Channel) bool {
 		if strings.EqualFold(ch.Name, t.Alias) {
 			found = &ch
 		}
@@ -67,17 +68,16 @@ func (c *Connector) findChannel(ctx context.Context, self *identity, t slackid.T
 }
 
 // eachChannel goes through public channels and the private ones that the bot is in.
-func (c *Connector) eachChannel(ctx context.Context, visit func(channel) bool) error {
-	cursor, types := "", "public_channel,private_channel"
+func (c *Connector) eachChannel(ctx context.Context, visit func(slackgo.Channel) bool) error {
+	q := slackgo.GetConversationsParameters{Types: []string{"public_channel", "private_channel"}, Limit: 500, ExcludeArchived: true}
 	for range 200 {
-		var page struct {
-			Channels []channel `json:"channels"`
-			next
-		}
-		args := url.Values{"types": {types}, "limit": {"500"}, "cursor": {cursor}, "exclude_archived": {"true"}}
-		_, err := c.api.call(ctx, "conversations.list", args, &page)
-		if codeOf(err) == "missing_scope" && types != "public_channel" {
-			types = "public_channel"
+		var page channelPage
+		_, err := c.api.call(ctx, "conversations.list", &page, func(ctx context.Context, client *slackgo.Client) (err error) {
+			page.Channels, page.Meta.Cursor, err = client.GetConversationsContext(ctx, &q)
+			return err
+		})
+		if codeOf(err) == "missing_scope" && len(q.Types) > 1 {
+			q.Types = q.Types[:1]
 			continue
 		}
 		if err != nil {
@@ -88,19 +88,19 @@ func (c *Connector) eachChannel(ctx context.Context, visit func(channel) bool) e
 				return nil
 			}
 		}
-		if cursor = page.Meta.Cursor; cursor == "" {
+		if q.Cursor = page.Meta.Cursor; q.Cursor == "" {
 			return nil
 		}
 	}
 	return nil
 }
 
-func (c *Connector) roomTarget(self *identity, ch channel) sdk.Target {
-	out := sdk.Target{Kind: sdk.TargetRoom, Portal: self.portal(ch.ID), Name: ch.Name, Topic: plainText(ch.Topic.Value), Count: ch.Members, Joined: ch.IsMember}
+func (c *Connector) roomTarget(self *identity, ch slackgo.Channel) sdk.Target {
+	out := sdk.Target{Kind: sdk.TargetRoom, Portal: self.portal(ch.ID), Name: ch.Name, Topic: plainText(ch.Topic.Value), Count: ch.NumMembers, Joined: ch.IsMember}
 	if ch.Name != "" && self.Domain != "" {
 		out.Alias = slackid.Alias(ch.Name, self.Domain)
 	}
-	if ch.Members == 0 {
+	if ch.NumMembers == 0 {
 		out.Count = -1
 	}
 	return out
@@ -115,13 +115,13 @@ func (c *Connector) findUser(ctx context.Context, self *identity, t slackid.Targ
 		}
 		return sdk.Target{Kind: sdk.TargetUser, User: c.info(u, self)}, nil
 	case t.Email != "":
-		var out struct {
-			User user `json:"user"`
-		}
-		if _, err := c.api.call(ctx, "users.lookupByEmail", url.Values{"email": {t.Email}}, &out); err != nil {
+		u, err := c.api.user(ctx, "users.lookupByEmail", func(ctx context.Context, client *slackgo.Client) (*slackgo.User, error) {
+			return client.GetUserByEmailContext(ctx, t.Email)
+		})
+		if err != nil {
 			return sdk.Target{}, explain("cannot look the address up", err)
 		}
-		return sdk.Target{Kind: sdk.TargetUser, User: c.info(out.User, self)}, nil
+		return sdk.Target{Kind: sdk.TargetUser, User: c.info(u, self)}, nil
 	}
 	all, err := c.people.all(ctx)
 	if err != nil {
@@ -171,7 +171,7 @@ func (c *Connector) Search(ctx context.Context, r sdk.SearchRequest) (sdk.Search
 		}
 	}
 	if r.Want != sdk.TargetUser {
-		err := c.eachChannel(ctx, func(ch channel) bool {
+		err := c.eachChannel(ctx, func(ch slackgo.Channel) bool {
 			if fits(ch.Name, ch.Topic.Value) {
 				all = append(all, c.roomTarget(self, ch))
 			}

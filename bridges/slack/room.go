@@ -3,9 +3,10 @@ package slack
 import (
 	"context"
 	"errors"
-	"net/url"
 	"sync"
 	"time"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -193,14 +194,16 @@ func (b *roomBook) catchUp(ctx context.Context, mine int, since slackid.TS) erro
 func (c *Connector) joined(ctx context.Context) ([]string, error) {
 	var out []string
 	for _, kind := range []string{"public_channel", "private_channel", "im", "mpim"} {
-		cursor := ""
+		q := slackgo.GetConversationsForUserParameters{Types: []string{kind}, Limit: 500, ExcludeArchived: true}
 		for range 100 {
-			var page struct {
-				Channels []channel `json:"channels"`
-				next
-			}
-			args := url.Values{"types": {kind}, "limit": {"500"}, "cursor": {cursor}, "exclude_archived": {"true"}}
-			err := c.api.patient(ctx, "users.conversations", args, &page)
+			var page channelPage
+			err := c.api.patient(ctx, func() error {
+				_, err := c.api.call(ctx, "users.conversations", &page, func(ctx context.Context, client *slackgo.Client) (err error) {
+					page.Channels, page.Meta.Cursor, err = client.GetConversationsForUserContext(ctx, &q)
+					return err
+				})
+				return err
+			})
 			if codeOf(err) == "missing_scope" {
 				break
 			}
@@ -215,7 +218,7 @@ func (c *Connector) joined(ctx context.Context) ([]string, error) {
 					out = append(out, ch.ID)
 				}
 			}
-			if cursor = page.Meta.Cursor; cursor == "" {
+			if q.Cursor = page.Meta.Cursor; q.Cursor == "" {
 				break
 			}
 		}
@@ -226,7 +229,7 @@ func (c *Connector) joined(ctx context.Context) ([]string, error) {
 // joinedOf finds the same among all channels, where Slack does not tell it at once.
 func (c *Connector) joinedOf(ctx context.Context) ([]string, error) {
 	var out []string
-	err := c.eachChannel(ctx, func(ch channel) bool {
+	err := c.eachChannel(ctx, func(ch slackgo.Channel) bool {
 		if ch.IsMember && slackid.IsChannel(ch.ID) {
 			out = append(out, ch.ID)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	slackgo "github.com/slack-go/slack"
+
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -140,18 +142,15 @@ func testScopes(self *identity, add addCheck) {
 
 // testSocket asks for a connection without opening it.
 func (c *Connector) testSocket(ctx context.Context, add addCheck) {
-	var out struct {
-		URL string `json:"url"`
-	}
-	_, err := c.api.callAs(ctx, c.api.app, "apps.connections.open", nil, &out)
-	var api *apiError
+	_, _, err := c.api.openSocket(ctx)
+	var api slackgo.SlackErrorResponse
 	switch {
 	case err == nil:
 		add("app_token", sdk.CheckOK, "Socket Mode is on", "")
-	case errors.As(err, &api) && (api.Code == "missing_scope" || api.Code == "not_allowed_token_type" || strings.Contains(unsigned, " "+api.Code+" ")):
-		add("app_token", sdk.CheckFailed, api.Code, "generate an App-Level Token with the scope connections:write under \"Basic Information\"")
+	case errors.As(err, &api) && (api.Err == "missing_scope" || api.Err == "not_allowed_token_type" || strings.Contains(unsigned, " "+api.Err+" ")):
+		add("app_token", sdk.CheckFailed, api.Err, "generate an App-Level Token with the scope connections:write under \"Basic Information\"")
 	case errors.As(err, &api):
-		add("app_token", sdk.CheckFailed, api.Code, "switch Socket Mode on in the app's settings")
+		add("app_token", sdk.CheckFailed, api.Err, "switch Socket Mode on in the app's settings")
 	default:
 		e := sdk.AsError(explain("no connection", err))
 		add("app_token", sdk.CheckFailed, e.Error(), "check the network between here and "+c.conf.APIURL)

@@ -11,10 +11,19 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	slackgo "github.com/slack-go/slack"
+	"github.com/slack-go/slack/socketmode"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
+
+// The connections are our own, with the library's frames. socketmode.Client cannot do
+// what is needed here: it closes its connection when Slack announces the end of it and only
+// then asks for the next, so that there is always a gap; it opens one by itself after any
+// loss, without a word that says since when events may be missing; and its Ack goes to
+// whichever connection is open then, not to the one that the envelope came over, which
+// matters where an acknowledgement waits for the host.
 
 // link is one Socket Mode connection.
 type link struct {
@@ -29,15 +38,6 @@ type link struct {
 	ended   atomic.Int64  // when nothing more came; set before gone is closed
 	greeted sync.Once
 	cancel  context.CancelFunc
-}
-
-// frame is what comes over a connection.
-type frame struct {
-	Type       string          `json:"type"`
-	EnvelopeID string          `json:"envelope_id"`
-	Payload    json.RawMessage `json:"payload"`
-	Reason     string          `json:"reason"`
-	Attempt    int             `json:"retry_attempt"`
 }
 
 // Times of the keeper.
@@ -146,16 +146,13 @@ func (c *Connector) open(ctx context.Context) (*link, error) {
 			return nil, err
 		}
 	}
-	var out struct {
-		URL string `json:"url"`
-	}
-	header, err := c.api.callAs(ctx, c.api.app, "apps.connections.open", nil, &out)
+	address, header, err := c.api.openSocket(ctx)
 	if err != nil {
 		return nil, explain("cannot open a connection (app_token)", err)
 	}
 	dial, cancelDial := context.WithTimeout(ctx, time.Duration(c.conf.Timeout))
 	defer cancelDial()
-	conn, resp, err := websocket.Dial(dial, out.URL, &websocket.DialOptions{HTTPClient: c.api.http})
+	conn, resp, err := websocket.Dial(dial, address, &websocket.DialOptions{HTTPClient: c.api.http})
 	if resp != nil && resp.Body != nil {
 		_ = resp.Body.Close()
 	}
@@ -182,6 +179,17 @@ func (c *Connector) open(ctx context.Context) (*link, error) {
 	}
 	l.cancel()
 	return nil, sdk.RetryAfter(0, err)
+}
+
+// openSocket asks for the address of a connection.
+func (a *webAPI) openSocket(ctx context.Context) (address string, header http.Header, err error) {
+	var out slackgo.SocketModeConnection
+	got, err := a.call(ctx, "apps.connections.open", &out, func(ctx context.Context, client *slackgo.Client) error {
+		_, url, err := client.StartSocketModeContext(ctx)
+		out.URL = url
+		return err
+	})
+	return out.URL, got.header, err
 }
 
 // slackTime is the time on Slack's clock, a little before now.
@@ -219,8 +227,9 @@ func (c *Connector) read(ctx context.Context, l *link) {
 			}
 			return
 		}
-		var f frame
-		if json.Unmarshal(raw, &f) != nil {
+		var f socketmode.Request
+		var shape *json.UnmarshalTypeError // of one field; the others are read
+		if err := json.Unmarshal(raw, &f); err != nil && !errors.As(err, &shape) {
 			c.log.Warn("a frame that is no JSON")
 			continue
 		}
@@ -229,7 +238,7 @@ func (c *Connector) read(ctx context.Context, l *link) {
 }
 
 // frame deals with what came; it never waits.
-func (c *Connector) frame(l *link, f frame) {
+func (c *Connector) frame(l *link, f socketmode.Request) {
 	switch f.Type {
 	case "hello":
 		l.greeted.Do(func() {
@@ -274,7 +283,7 @@ func (c *Connector) write(ctx context.Context, l *link) {
 		case <-ctx.Done():
 			return
 		case id := <-l.acks:
-			b, err := json.Marshal(map[string]string{"envelope_id": id})
+			b, err := json.Marshal(socketmode.Response{EnvelopeID: id})
 			if err == nil {
 				err = l.conn.Write(ctx, websocket.MessageText, b)
 			}

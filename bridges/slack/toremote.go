@@ -1,16 +1,18 @@
 package slack
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
+	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	slackgo "github.com/slack-go/slack"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/slack/slackid"
@@ -190,29 +192,19 @@ func (c *Connector) quote(channel string, target slackid.TS, r *sdk.Reply) richt
 
 // lookBack finds what an earlier attempt has sent, by our metadata.
 func (s *sending) lookBack(ctx context.Context) (map[sdk.PartID]slackid.TS, error) {
-	args := url.Values{"channel": {s.ch.ID}}
+	q := slackgo.GetConversationRepliesParameters{ChannelID: s.ch.ID, Timestamp: string(s.thread)}
 	if !s.op.Time.IsZero() {
-		args.Set("oldest", string(tsOf(s.op.Time.Add(-lateAfter))))
+		q.Oldest = string(tsOf(s.op.Time.Add(-lateAfter)))
 	}
-	method := "conversations.history"
-	if s.thread != "" {
-		method = "conversations.replies"
-		args.Set("ts", string(s.thread))
-	}
-	return s.c.lookFor(ctx, args, method, s.op.ID, 20)
+	return s.c.lookFor(ctx, q, s.op.ID, 20)
 }
 
 // lookFor reads messages until it has gone through so many pages.
-func (c *Connector) lookFor(ctx context.Context, args url.Values, method string, op sdk.OpID, pages int) (map[sdk.PartID]slackid.TS, error) {
+func (c *Connector) lookFor(ctx context.Context, q slackgo.GetConversationRepliesParameters, op sdk.OpID, pages int) (map[sdk.PartID]slackid.TS, error) {
 	found := map[sdk.PartID]slackid.TS{}
-	args.Set("include_all_metadata", "true")
-	args.Set("limit", strconv.Itoa(historyPage))
+	q.Limit = historyPage
 	for range pages {
-		var page struct {
-			Messages []message `json:"messages"`
-			next
-		}
-		_, err := c.api.call(ctx, method, args, &page)
+		page, err := c.api.messages(ctx, q)
 		if codeOf(err) == "thread_not_found" {
 			return found, nil
 		}
@@ -220,14 +212,13 @@ func (c *Connector) lookFor(ctx context.Context, args url.Values, method string,
 			return nil, explain("cannot see whether it was sent", err)
 		}
 		for _, m := range page.Messages {
-			if m.Metadata != nil && m.Metadata.Type == metadataType && m.Metadata.Payload.Op == string(op) && m.TS.Valid() {
-				found[sdk.PartID(m.Metadata.Payload.Part)] = m.TS
+			if o := m.written(); o.op == op && op != "" && m.TS.Valid() {
+				found[o.part] = m.TS
 			}
 		}
-		if page.Meta.Cursor == "" {
+		if q.Cursor = page.Cursor; q.Cursor == "" {
 			break
 		}
-		args.Set("cursor", page.Meta.Cursor)
 	}
 	return found, nil
 }
@@ -315,18 +306,12 @@ func (s *sending) progress(ctx context.Context) error {
 }
 
 func (s *sending) say(ctx context.Context, doc richtext.Document, id sdk.PartID) (slackid.TS, error) {
-	args := s.c.post(s.ch.ID, doc, s.c.writing(&s.op.OpHeader), &s.op.Sender, s.op.ID, id)
-	if s.thread != "" {
-		args.Set("thread_ts", string(s.thread))
-		if s.broadcast {
-			args.Set("reply_broadcast", "true")
-		}
-	}
-	ts, err := s.c.postNow(ctx, args)
+	p := s.c.post(s.ch.ID, doc, s.c.writing(&s.op.OpHeader), &s.op.Sender, s.op.ID, id)
+	p.thread, p.broadcast = s.thread, s.thread != "" && s.broadcast
+	ts, err := s.c.postNow(ctx, p)
 	if code := codeOf(err); code == "thread_not_found" || code == "cannot_reply_to_message" {
-		args.Del("thread_ts")
-		args.Del("reply_broadcast")
-		ts, err = s.c.postNow(ctx, args)
+		p.thread, p.broadcast = "", false
+		ts, err = s.c.postNow(ctx, p)
 	}
 	if err == nil && s.thread != "" {
 		s.c.memory.roots.put(place{s.ch.ID, ts}, s.thread)
@@ -353,42 +338,72 @@ func (c *Connector) writing(h *sdk.OpHeader) slackfmt.WriteOptions {
 	}
 }
 
-// post are the arguments of chat.postMessage.
-func (c *Connector) post(channel string, doc richtext.Document, o slackfmt.WriteOptions, sender *sdk.Sender, op sdk.OpID, part sdk.PartID) url.Values {
-	args := url.Values{"channel": {channel}, "link_names": {"false"}, "parse": {"none"}}
-	if sender != nil {
-		c.sign(args, *sender, &doc)
-	}
-	c.words(args, doc, o)
-	var m metadata
-	m.Type, m.Payload.Op, m.Payload.Part = metadataType, string(op), string(part)
-	if raw, err := json.Marshal(m); err == nil {
-		args.Set("metadata", string(raw))
-	}
-	return args
+// posting is a message as it is posted.
+type posting struct {
+	channel   string
+	text      string
+	blocks    []slackgo.Block // nil: none are spoken of
+	name      string
+	face      string
+	thread    slackid.TS
+	broadcast bool
+	metadata  slackgo.SlackMetadata
 }
 
-// words sets the text and the blocks of a call.
-func (c *Connector) words(args url.Values, doc richtext.Document, o slackfmt.WriteOptions) {
-	args.Set("text", slackfmt.Mrkdwn(doc, o))
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if blocks := slackfmt.Blocks(doc, o); len(blocks) > 0 && enc.Encode(blocks) == nil {
-		args.Set("blocks", strings.TrimSpace(b.String()))
+// post makes a message; without a sender it is the bot's own.
+func (c *Connector) post(channel string, doc richtext.Document, o slackfmt.WriteOptions, sender *sdk.Sender, op sdk.OpID, part sdk.PartID) *posting {
+	p := &posting{channel: channel, metadata: metadata(op, part)}
+	if sender != nil {
+		p.sign(c, *sender, &doc)
+	}
+	p.write(doc, o)
+	return p
+}
+
+// options are the posting for the library. Nothing in a text becomes a mention.
+func (p *posting) options() []slackgo.MsgOption {
+	out := []slackgo.MsgOption{slackgo.MsgOptionText(p.text, false), slackgo.MsgOptionLinkNames(false), slackgo.MsgOptionParse(false)}
+	if p.blocks != nil {
+		out = append(out, slackgo.MsgOptionBlocks(p.blocks...))
+	}
+	if p.name != "" {
+		out = append(out, slackgo.MsgOptionUsername(p.name))
+	}
+	if p.face != "" {
+		out = append(out, slackgo.MsgOptionIconURL(p.face))
+	}
+	if p.thread != "" {
+		out = append(out, slackgo.MsgOptionTS(string(p.thread)))
+	}
+	if p.broadcast {
+		out = append(out, slackgo.MsgOptionBroadcast())
+	}
+	if p.metadata.EventType != "" {
+		out = append(out, slackgo.MsgOptionMetadata(p.metadata))
+	}
+	return out
+}
+
+// write sets the text and the blocks.
+func (p *posting) write(doc richtext.Document, o slackfmt.WriteOptions) {
+	p.text, p.blocks = slackfmt.Mrkdwn(doc, o), nil
+	raw, err := json.Marshal(slackfmt.Blocks(doc, o))
+	var blocks slackgo.Blocks
+	if err == nil && json.Unmarshal(raw, &blocks) == nil && len(blocks.BlockSet) > 0 {
+		p.blocks = blocks.BlockSet
 	}
 }
 
 // sign sets name and face, or puts the name into the text if the app may not.
-func (c *Connector) sign(args url.Values, s sdk.Sender, doc *richtext.Document) {
+func (p *posting) sign(c *Connector, s sdk.Sender, doc *richtext.Document) {
 	name := shownName(s)
 	if c.plain.Load() {
 		*doc = richtext.Join(richtext.Doc(richtext.Para(richtext.Bold(richtext.Text(name+":")))), *doc)
 		return
 	}
-	args.Set("username", name)
+	p.name = name
 	if s.Avatar != nil && strings.HasPrefix(s.Avatar.URL, "https://") {
-		args.Set("icon_url", s.Avatar.URL)
+		p.face = s.Avatar.URL
 	}
 }
 
@@ -411,29 +426,38 @@ func shownName(s sdk.Sender) string {
 }
 
 // postNow posts. Blocks that Slack does not take are left out; the text says the same.
-func (c *Connector) postNow(ctx context.Context, args url.Values) (slackid.TS, error) {
-	var out struct {
-		TS slackid.TS `json:"ts"`
-	}
-	_, err := c.api.call(ctx, "chat.postMessage", args, &out)
+func (c *Connector) postNow(ctx context.Context, p *posting) (slackid.TS, error) {
+	ts, err := c.api.post(ctx, p.channel, p.options()...)
 	switch codeOf(err) {
 	case "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long":
-		args.Del("blocks")
-		_, err = c.api.call(ctx, "chat.postMessage", args, &out)
+		p.blocks = nil
+		ts, err = c.api.post(ctx, p.channel, p.options()...)
 	case "missing_scope":
-		if args.Get("username") == "" {
+		if p.name == "" {
 			break
 		}
 		c.plain.Store(true)
 		c.log.Warn("the app lacks chat:write.customize: names stand in the text")
-		args.Set("text", "*"+slackfmt.Escape(args.Get("username"))+":* "+args.Get("text"))
-		args.Del("username")
-		args.Del("icon_url")
-		args.Del("blocks")
-		_, err = c.api.call(ctx, "chat.postMessage", args, &out)
+		p.text = "*" + slackfmt.Escape(p.name) + ":* " + p.text
+		p.name, p.face, p.blocks = "", "", nil
+		ts, err = c.api.post(ctx, p.channel, p.options()...)
 	}
+	return ts, err
+}
+
+// post posts a message; that is limited by channel.
+func (a *webAPI) post(ctx context.Context, channel string, options ...slackgo.MsgOption) (slackid.TS, error) {
+	const method = "chat.postMessage"
+	var out struct {
+		TS slackid.TS `json:"ts"`
+	}
+	_, err := a.callLimited(ctx, method, method+" "+channel, &out, func(ctx context.Context, client *slackgo.Client) error {
+		_, ts, err := client.PostMessageContext(ctx, channel, options...)
+		out.TS = slackid.TS(ts)
+		return err
+	})
 	if err == nil && !out.TS.Valid() {
-		err = &httpError{"chat.postMessage", 502}
+		err = fmt.Errorf("%s: %w", method, statusError(http.StatusBadGateway))
 	}
 	return out.TS, err
 }
