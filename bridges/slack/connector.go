@@ -103,11 +103,20 @@ func (c *Connector) Configure(_ context.Context, conf sdk.Configuration) error {
 	transport = transport.Clone() // the bridge's own, so that it can be closed with it
 	transport.MaxConnsPerHost = 32
 	c.api = &webAPI{
-		base: cfg.APIURL, bot: cfg.BotToken, http: &http.Client{Transport: transport}, timeout: time.Duration(cfg.Timeout),
+		base: cfg.APIURL, bot: cfg.BotToken, http: &http.Client{Transport: transport, CheckRedirect: sameHost}, timeout: time.Duration(cfg.Timeout),
 		now: c.opt.Now, after: c.opt.After, log: c.log, limits: map[string]time.Time{},
 	}
 	c.api.client = slackgo.New(cfg.BotToken, slackgo.OptionAppLevelToken(cfg.AppToken), slackgo.OptionAPIURL(cfg.APIURL), slackgo.OptionHTTPClient(c.api))
 	c.conf, c.name, c.publicURL = cfg, conf.Name, conf.PublicURL
+	return nil
+}
+
+// sameHost follows no redirection elsewhere: the library writes the token into the body,
+// which would go along.
+func sameHost(req *http.Request, via []*http.Request) error {
+	if len(via) > 5 || req.URL.Host != via[0].URL.Host {
+		return http.ErrUseLastResponse
+	}
 	return nil
 }
 
