@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -21,10 +23,10 @@ const (
 )
 
 // identify sets who the bot is.
-func (w *world) identify(me wireUser, app string) {
+func (w *world) identify(me *discordgo.User, app string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.me = me
+	w.me = *me
 	if app != "" {
 		w.app = app
 	}
@@ -42,13 +44,11 @@ func (c *Connector) knowSelf(ctx context.Context) error {
 	if me, app := c.world.self(); me != "" && app != "" {
 		return nil
 	}
-	me, err := get[wireUser](ctx, c.api, "/users/@me", "")
+	me, err := c.api.user(ctx, "@me")
 	if err != nil {
 		return explain("the bot is not known", err)
 	}
-	app, err := get[struct {
-		ID string `json:"id"`
-	}](ctx, c.api, "/applications/@me", "")
+	app, err := get[application](ctx, c.api, "/applications/@me", "")
 	if err != nil {
 		return explain("the application is not known", err)
 	}
@@ -62,7 +62,10 @@ func (c *Connector) loadWorld(ctx context.Context) error {
 		return err
 	}
 	me, _ := c.world.self()
-	guilds, err := get[[]wireGuild](ctx, c.api, "/users/@me/guilds", "")
+	// Not discordgo's UserGuilds: it has no room for all 64 bits of the permissions.
+	guilds, err := get[[]struct {
+		ID string `json:"id"`
+	}](ctx, c.api, "/users/@me/guilds", "")
 	if err != nil {
 		return explain("the guilds are not known", err)
 	}
@@ -78,31 +81,37 @@ func (c *Connector) loadWorld(ctx context.Context) error {
 }
 
 func (c *Connector) loadGuild(ctx context.Context, id, me string) error {
-	g, err := get[wireGuild](ctx, c.api, "/guilds/"+id, "with_counts=true")
+	route := "GET /guilds/" + id
+	g, err := ask(ctx, c.api, route, func(s *discordgo.Session, o discordgo.RequestOption) (*discordgo.Guild, error) {
+		return s.GuildWithCounts(id, o)
+	})
 	if err != nil {
 		return err
 	}
-	if g.Channels, err = get[[]wireChannel](ctx, c.api, "/guilds/"+id+"/channels", ""); err != nil {
+	g.Channels, err = ask(ctx, c.api, route+"/channels", func(s *discordgo.Session, o discordgo.RequestOption) ([]*discordgo.Channel, error) {
+		return s.GuildChannels(id, o)
+	})
+	if err != nil {
 		return err
 	}
-	threads, err := get[struct {
-		Threads []wireChannel `json:"threads"`
-	}](ctx, c.api, "/guilds/"+id+"/threads/active", "")
+	threads, err := ask(ctx, c.api, route+"/threads/active", func(s *discordgo.Session, o discordgo.RequestOption) (*discordgo.ThreadsList, error) {
+		return s.GuildThreadsActive(id, o)
+	})
 	if err != nil {
 		return err
 	}
 	g.Threads = threads.Threads
-	mine, err := get[wireMember](ctx, c.api, "/guilds/"+id+"/members/"+me, "")
+	mine, err := get[discordgo.Member](ctx, c.api, "/guilds/"+id+"/members/"+me, "")
 	if err != nil {
 		return err
 	}
-	g.Members, g.Count = []wireMember{mine}, c.cfg.Members
-	c.addGuild(ctx, g)
+	g.Members, g.MemberCount = []*discordgo.Member{&mine}, c.cfg.Members
+	c.addGuild(ctx, *g)
 	return nil
 }
 
 // addGuild takes a guild; its members are asked for if it did not bring them.
-func (c *Connector) addGuild(ctx context.Context, g wireGuild) {
+func (c *Connector) addGuild(ctx context.Context, g discordgo.Guild) {
 	if c.world.setGuild(g, c.cfg.Members) {
 		c.work.Go(func() { c.loadMembers(ctx, g.ID) })
 	}
@@ -111,7 +120,9 @@ func (c *Connector) addGuild(ctx context.Context, g wireGuild) {
 // loadMembers reads the list of members, page by page.
 func (c *Connector) loadMembers(ctx context.Context, id string) {
 	for after := "0"; ctx.Err() == nil; {
-		page, err := get[[]wireMember](ctx, c.api, "/guilds/"+id+"/members", "limit=1000&after="+after)
+		page, err := ask(ctx, c.api, "GET /guilds/"+id+"/members", func(s *discordgo.Session, o discordgo.RequestOption) ([]*discordgo.Member, error) {
+			return s.GuildMembers(id, after, 1000, o)
+		})
 		if err != nil {
 			e := sdk.AsError(explain("members", err))
 			if !e.Temporary {
@@ -122,7 +133,7 @@ func (c *Connector) loadMembers(ctx context.Context, id string) {
 			continue
 		}
 		for _, m := range page {
-			c.world.setMember(id, m)
+			c.world.setMember(id, *m)
 			after = m.User.ID
 		}
 		if len(page) < 1000 {
@@ -148,7 +159,7 @@ func (p *pumping) catchUp(ctx context.Context) error { return p.catchUpIn(ctx, "
 func (p *pumping) catchUpIn(ctx context.Context, guild string) error {
 	for _, room := range p.c.rooms.toRead() {
 		channel, ok := p.c.world.channel(room)
-		if !ok || !p.c.rooms.wanted(room) || guild != "" && channel.Guild != guild {
+		if !ok || !p.c.rooms.wanted(room) || guild != "" && channel.GuildID != guild {
 			continue
 		}
 		if err := p.readBack(ctx, room, channel); err != nil {
@@ -165,28 +176,28 @@ func (p *pumping) catchUpIn(ctx context.Context, guild string) error {
 
 // readBack delivers what a channel or thread has after the cursor, and the edits of
 // what stands just before it. Deletions leave no trace there, and stay unseen.
-func (p *pumping) readBack(ctx context.Context, room string, channel wireChannel) error {
+func (p *pumping) readBack(ctx context.Context, room string, channel discordgo.Channel) error {
 	thread := ""
 	if channel.ID != room {
 		thread = channel.ID
 	}
 	from := p.c.rooms.read(room, thread)
 	if from == "" {
-		p.add(ctx, nil, p.c.rooms.advance(room, thread, channel.youngest()))
+		p.add(ctx, nil, p.c.rooms.advance(room, thread, youngestOf(&channel)))
 		return nil
 	}
 	if err := p.readEdits(ctx, channel.ID, from); err != nil {
 		return p.skipped(channel.ID, err)
 	}
 	after := from
-	for n := 0; discordid.Compare(channel.Last, after) > 0; {
+	for n := 0; discordid.Compare(channel.LastMessageID, after) > 0; {
 		page, err := p.c.page(ctx, channel.ID, "after="+after)
 		if err != nil {
 			return p.skipped(channel.ID, err)
 		}
 		for _, m := range page {
-			m.Guild = channel.Guild
-			events, marks := p.c.arrived(ctx, m, p.c.opt.Now().Sub(m.Time) > historyAfter)
+			m.GuildID = channel.GuildID
+			events, marks := p.c.arrived(ctx, m, p.c.opt.Now().Sub(m.Timestamp) > historyAfter)
 			p.add(ctx, events, marks...)
 			after = m.ID
 		}
@@ -198,7 +209,7 @@ func (p *pumping) readBack(ctx context.Context, room string, channel wireChannel
 		if n >= p.c.cfg.MaxGap {
 			gap := &sdk.Gap{From: discordid.Time(after), To: p.c.opt.Now(), Fillable: true}
 			gap.Portal, gap.ID, gap.Time = sdk.PortalKey{Room: sdk.RemoteRoomID(room)}, sdk.EventID("gap-"+after), gap.To
-			p.add(ctx, []sdk.Event{gap}, p.c.rooms.advance(room, thread, channel.Last))
+			p.add(ctx, []sdk.Event{gap}, p.c.rooms.advance(room, thread, channel.LastMessageID))
 			p.flushEvents(ctx)
 			break
 		}
@@ -220,12 +231,12 @@ func (p *pumping) readEdits(ctx context.Context, channel, from string) error {
 	if err != nil {
 		return nil
 	}
-	list, err := get[[]wireMessage](ctx, p.c.api, "/channels/"+channel+"/messages", "limit="+strconv.Itoa(editsSeen)+"&before="+strconv.FormatUint(upTo+1, 10))
+	list, err := get[[]message](ctx, p.c.api, "/channels/"+channel+"/messages", "limit="+strconv.Itoa(editsSeen)+"&before="+strconv.FormatUint(upTo+1, 10))
 	if err != nil {
 		return err
 	}
 	for _, m := range slices.Backward(list) {
-		if m.Edited != nil && m.Edited.After(discordid.Time(from)) {
+		if m.EditedTimestamp != nil && m.EditedTimestamp.After(discordid.Time(from)) {
 			p.add(ctx, p.c.edit(ctx, m))
 		}
 	}
@@ -233,8 +244,8 @@ func (p *pumping) readEdits(ctx context.Context, channel, from string) error {
 }
 
 // page reads up to 100 messages, oldest first.
-func (c *Connector) page(ctx context.Context, channel, where string) ([]wireMessage, error) {
-	var list []wireMessage
+func (c *Connector) page(ctx context.Context, channel, where string) ([]message, error) {
+	var list []message
 	err := c.api.do(ctx, call{Method: http.MethodGet, Path: "/channels/" + channel + "/messages", Query: "limit=" + strconv.Itoa(pageSize) + "&" + where}, &list)
 	slices.Reverse(list)
 	if errors.Is(err, context.Canceled) {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"unicode/utf8"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk/richtext"
@@ -28,23 +30,23 @@ func targets(r sdk.MessageRef) ([]discordid.Message, error) {
 }
 
 // hookOf is the webhook that wrote a message; ok is false if it is gone or was not ours.
-func (c *Connector) hookOf(ctx context.Context, room string, m discordid.Message) (wireWebhook, bool, error) {
+func (c *Connector) hookOf(ctx context.Context, room string, m discordid.Message) (*discordgo.Webhook, bool, error) {
 	id, known := c.sent.get(m.ID)
 	if !known {
-		msg, err := get[wireMessage](ctx, c.api, "/channels/"+m.Channel(room)+"/messages/"+m.ID, "")
+		msg, err := get[message](ctx, c.api, "/channels/"+m.Channel(room)+"/messages/"+m.ID, "")
 		if err != nil {
-			return wireWebhook{}, false, explain("the message is not there", err)
+			return nil, false, explain("the message is not there", err)
 		}
-		if msg.Webhook == "" {
-			return wireWebhook{}, false, nil
+		if msg.WebhookID == "" {
+			return nil, false, nil
 		}
-		id = msg.Webhook
+		id = msg.WebhookID
 	}
 	return c.hooks.byID(ctx, room, id)
 }
 
 // hookCall is a call on a message that a webhook wrote.
-func hookCall(method string, w wireWebhook, m discordid.Message, body any) call {
+func hookCall(method string, w *discordgo.Webhook, m discordid.Message, body any) call {
 	query := ""
 	if m.Thread != "" {
 		query = "thread_id=" + m.Thread
@@ -110,7 +112,7 @@ func (c *Connector) editedAnew(ctx context.Context, op *sdk.EditMessage, to targ
 	content.Attachments = nil
 	content.ReplyTo = nil
 	m, _ := discordid.ParseMessage(string(refID(op.Target)))
-	head := richtext.Para(richtext.Style(richtext.KindSubtext, richtext.Link(discordid.Link(to.room.Guild, m.Channel(to.room.ID), m.ID), richtext.Text("edited:"))))
+	head := richtext.Para(richtext.Style(richtext.KindSubtext, richtext.Link(discordid.Link(to.room.GuildID, m.Channel(to.room.ID), m.ID), richtext.Text("edited:"))))
 	content.Body = normal(richtext.Join(richtext.Doc(head), content.Body))
 	parts, err := c.compose(ctx, to, content)
 	if err != nil {
@@ -177,7 +179,7 @@ func (c *Connector) SetTopic(ctx context.Context, op *sdk.SetTopic) (sdk.Deliver
 	if ch.Topic == op.Topic {
 		return sdk.Delivered{}, nil // an edit would count all the same
 	}
-	var changed wireChannel
+	var changed discordgo.Channel
 	err = c.api.do(ctx, call{Method: http.MethodPatch, Path: "/channels/" + ch.ID, Body: map[string]any{"topic": op.Topic}}, &changed)
 	return sdk.Delivered{}, explain("the topic was not changed", unwrapUnsureTemporary(err))
 }

@@ -6,45 +6,47 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
 // room finds a channel that is a room.
-func (c *Connector) room(ctx context.Context, p sdk.PortalKey) (wireChannel, error) {
+func (c *Connector) room(ctx context.Context, p sdk.PortalKey) (discordgo.Channel, error) {
 	if err := c.started(); err != nil {
-		return wireChannel{}, err
+		return discordgo.Channel{}, err
 	}
 	id := string(p.Room)
 	if !discordid.Valid(id) || p.Login != "" {
-		return wireChannel{}, sdk.Refuse(sdk.CodeNotFound, "there is no channel %q", p.Room)
+		return discordgo.Channel{}, sdk.Refuse(sdk.CodeNotFound, "there is no channel %q", p.Room)
 	}
 	ch, err := c.world.load(ctx, c.api, id)
 	if err != nil {
-		return wireChannel{}, explain("the channel cannot be used", err)
+		return discordgo.Channel{}, explain("the channel cannot be used", err)
 	}
 	switch {
-	case !c.world.bridged(ch.Guild):
-		return wireChannel{}, sdk.Refuse(sdk.CodeBlocked, "the channel's server is not bridged")
-	case !ch.room():
-		return wireChannel{}, sdk.Refuse(sdk.CodeUnsupported, "only text channels can be rooms")
+	case !c.world.bridged(ch.GuildID):
+		return discordgo.Channel{}, sdk.Refuse(sdk.CodeBlocked, "the channel's server is not bridged")
+	case !isRoom(&ch):
+		return discordgo.Channel{}, sdk.Refuse(sdk.CodeUnsupported, "only text channels can be rooms")
 	}
 	return ch, nil
 }
 
 // info describes a channel without its members.
-func (c *Connector) info(ch wireChannel) sdk.ChatInfo {
+func (c *Connector) info(ch discordgo.Channel) sdk.ChatInfo {
 	caps := capabilities()
-	guild, slug, _ := c.world.guildOf(ch.Guild)
+	guild, slug, _ := c.world.guildOf(ch.GuildID)
 	me, _ := c.world.self()
 	rights := c.world.rightsIn(me, ch.ID)
 	info := sdk.ChatInfo{
-		Portal: portal(ch.ID), Kind: sdk.ChatRoom, Name: ch.Name, Topic: ch.Topic, Link: discordid.Link(ch.Guild, ch.ID, ""), MemberCount: -1,
-		Parent: sdk.RemoteRoomID(ch.Guild), Own: sdk.RoleMember, Capabilities: &caps,
+		Portal: portal(ch.ID), Kind: sdk.ChatRoom, Name: ch.Name, Topic: ch.Topic, Link: discordid.Link(ch.GuildID, ch.ID, ""), MemberCount: -1,
+		Parent: sdk.RemoteRoomID(ch.GuildID), Own: sdk.RoleMember, Capabilities: &caps,
 	}
 	name := strings.ToLower(ch.Name)
 	if slug != "" && name != "" {
-		info.Aliases = []string{"#" + name + ":" + slug, "#" + name + ":" + ch.Guild}
+		info.Aliases = []string{"#" + name + ":" + slug, "#" + name + ":" + ch.GuildID}
 	}
 	if guild == "" {
 		return info
@@ -104,25 +106,25 @@ func (c *Connector) ChatInfo(ctx context.Context, r sdk.ChatInfoRequest) (sdk.Ch
 }
 
 // members are those who see a channel, the bot left out, by id or the most active first.
-func (c *Connector) members(ch wireChannel, active bool) []sdk.Member {
+func (c *Connector) members(ch discordgo.Channel, active bool) []sdk.Member {
 	c.world.mu.Lock()
-	g := c.world.guilds[ch.Guild]
+	g := c.world.guilds[ch.GuildID]
 	if g == nil {
 		c.world.mu.Unlock()
 		return nil
 	}
-	var list []wireMember
+	var list []discordgo.Member
 	for _, id := range slices.SortedFunc(maps.Keys(g.members), discordid.Compare) {
 		if id != c.world.me.ID && c.world.rights(id, &ch)&permView != 0 {
 			list = append(list, g.members[id])
 		}
 	}
 	spoke := maps.Clone(c.world.spoke[ch.ID])
-	roles, owner := maps.Clone(g.roles), g.Owner
+	roles, owner := maps.Clone(g.roles), g.OwnerID
 	c.world.mu.Unlock()
 	out := make([]sdk.Member, 0, len(list))
 	for _, m := range list {
-		member := sdk.Member{User: c.userInfo(ch.Guild, m), Role: sdk.RoleMember, Active: spoke[m.User.ID]}
+		member := sdk.Member{User: c.userInfo(ch.GuildID, m), Role: sdk.RoleMember, Active: spoke[m.User.ID]}
 		if rights := c.world.rightsIn(m.User.ID, ch.ID); m.User.ID == owner {
 			member.Role = sdk.RoleOwner
 		} else if rights&permAdministrator != 0 || rights&permManageChannel != 0 || rights&permBan != 0 {
@@ -142,21 +144,21 @@ func (c *Connector) members(ch wireChannel, active bool) []sdk.Member {
 }
 
 // hats are the roles that Discord's own clients show apart.
-func hats(m wireMember, roles map[string]wireRole) []sdk.Hat {
+func hats(m discordgo.Member, roles map[string]discordgo.Role) []sdk.Hat {
 	var out []sdk.Hat
 	for _, id := range m.Roles {
 		if r, ok := roles[id]; ok && r.Hoist && len(out) < 5 {
-			out = append(out, sdk.Hat{ID: sdk.RemoteRoleID(id), Title: r.Name, Colour: r.Color, Position: r.Position})
+			out = append(out, sdk.Hat{ID: sdk.RemoteRoleID(id), Title: r.Name, Colour: uint32(r.Color), Position: int32(r.Position)})
 		}
 	}
 	return out
 }
 
 // userInfo is a user as a guild knows her; guild "": as everybody does.
-func (c *Connector) userInfo(guildID string, m wireMember) sdk.UserInfo {
+func (c *Connector) userInfo(guildID string, m discordgo.Member) sdk.UserInfo {
 	u := m.User
 	info := sdk.UserInfo{
-		ID: sdk.RemoteUserID(u.ID), Name: m.name(), Username: u.Username, Bot: u.Bot, Link: "https://discord.com/users/" + u.ID,
+		ID: sdk.RemoteUserID(u.ID), Name: nameOf(m), Username: u.Username, Bot: u.Bot, Link: "https://discord.com/users/" + u.ID,
 		Deleted: strings.HasPrefix(u.Username, "deleted_user_"),
 	}
 	switch {
@@ -186,13 +188,13 @@ func (c *Connector) UserInfo(ctx context.Context, r sdk.UserInfoRequest) (sdk.Us
 	}
 	guild := ""
 	if ch, ok := c.world.channel(string(r.Portal.Room)); ok {
-		guild = ch.Guild
+		guild = ch.GuildID
 	}
 	if m, ok := c.world.member(guild, id); ok && guild != "" {
 		return c.userInfo(guild, m), nil
 	}
 	if guild != "" {
-		m, err := get[wireMember](ctx, c.api, "/guilds/"+guild+"/members/"+id, "")
+		m, err := get[discordgo.Member](ctx, c.api, "/guilds/"+guild+"/members/"+id, "")
 		if err == nil && m.User != nil {
 			c.world.setMember(guild, m)
 			return c.userInfo(guild, m), nil
@@ -202,9 +204,9 @@ func (c *Connector) UserInfo(ctx context.Context, r sdk.UserInfoRequest) (sdk.Us
 		}
 	}
 	// What everybody sees of her is Discord's to say: the guilds are told later.
-	u, err := get[wireUser](ctx, c.api, "/users/"+id, "")
+	u, err := c.api.user(ctx, id)
 	if err == nil {
-		return c.userInfo("", wireMember{User: &u}), nil
+		return c.userInfo("", discordgo.Member{User: u}), nil
 	}
 	if m, ok := c.world.member("", id); ok {
 		return c.userInfo("", m), nil
@@ -220,12 +222,12 @@ func (c *Connector) JoinPortal(ctx context.Context, r sdk.JoinRequest) (sdk.Chat
 		return sdk.ChatInfo{}, err
 	}
 	me, _ := c.world.self()
-	if name, _, _ := c.world.guildOf(ch.Guild); name != "" && c.world.rightsIn(me, ch.ID)&permView == 0 {
+	if name, _, _ := c.world.guildOf(ch.GuildID); name != "" && c.world.rightsIn(me, ch.ID)&permView == 0 {
 		return sdk.ChatInfo{}, sdk.Refuse(sdk.CodeForbidden, "the bot does not see this channel; give it the permission View Channel there")
 	}
 	c.rooms.join(ch.ID)
 	if c.rooms.read(ch.ID, "") == "" {
-		if _, err := c.host.Deliver(ctx, sdk.Batch{Cursors: []sdk.CursorMark{c.rooms.advance(ch.ID, "", ch.youngest())}}); err != nil {
+		if _, err := c.host.Deliver(ctx, sdk.Batch{Cursors: []sdk.CursorMark{c.rooms.advance(ch.ID, "", youngestOf(&ch))}}); err != nil {
 			return sdk.ChatInfo{}, err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -99,7 +101,7 @@ func (c *Connector) Start(ctx context.Context, h sdk.Host, r sdk.Resume) error {
 	c.signals, c.watch = sdk.NewSignalQueue(1000), newWatchList()
 	want := intents
 	if c.cfg.Presence {
-		want |= intentPresences
+		want |= discordgo.IntentGuildPresences
 	}
 	c.gw = &gateway{api: c.api, intents: want, after: c.opt.After, at: c.rooms.place, take: c.take, state: func(s sdk.LoginStatus) { c.report(run, s) }}
 	c.work.Go(func() { c.gw.run(run) })

@@ -62,10 +62,10 @@ func (c *Connector) sendParts(ctx context.Context, h *sdk.OpHeader, to target, p
 	return out, nil
 }
 
-func (c *Connector) delivered(to target, m wireMessage, n int) sdk.Part {
-	c.sent.put(m.ID, m.Webhook)
+func (c *Connector) delivered(to target, m message, n int) sdk.Part {
+	c.sent.put(m.ID, m.WebhookID)
 	c.world.youngest(to.channel(), m.ID)
-	return sdk.Part{ID: partID(n), Remote: messageRef(to.thread, m.ID).ID, Time: m.Time}
+	return sdk.Part{ID: partID(n), Remote: messageRef(to.thread, m.ID).ID, Time: m.Timestamp}
 }
 
 // progress reports what was taken; nobody waits for it: the note does the same.
@@ -94,7 +94,7 @@ func (c *Connector) begin(ctx context.Context, h *sdk.OpHeader, to target) (begu
 	if err != nil && !hasCode(err, codeUnknownChannel) {
 		return begun{}, false, explain("the channel cannot be used", err)
 	}
-	note := begun{Op: h.ID, Channel: to.channel(), After: ch.Last, At: c.opt.Now()}
+	note := begun{Op: h.ID, Channel: to.channel(), After: ch.LastMessageID, At: c.opt.Now()}
 	raw, err := json.Marshal(note)
 	if err != nil {
 		return begun{}, false, err
@@ -106,7 +106,7 @@ func (c *Connector) begin(ctx context.Context, h *sdk.OpHeader, to target) (begu
 // reconcile reads the channel back for what an earlier attempt has written: messages
 // of our webhooks, after the place that was noted, under the same name, with the
 // same texts in the same order.
-func (c *Connector) reconcile(ctx context.Context, note begun, name string, parts []part, prior []sdk.Part) ([]wireMessage, error) {
+func (c *Connector) reconcile(ctx context.Context, note begun, name string, parts []part, prior []sdk.Part) ([]message, error) {
 	// A request that was cut off may still be under way.
 	if wait := c.opt.Settle - c.opt.Now().Sub(note.At); wait > 0 {
 		c.pause(ctx, min(wait, c.opt.Settle))
@@ -120,7 +120,7 @@ func (c *Connector) reconcile(ctx context.Context, note begun, name string, part
 	if after == "" {
 		after = discordid.At(note.At.Add(-time.Hour))
 	}
-	var found []wireMessage
+	var found []message
 	for pages := 0; len(found) < len(parts) && pages < 20; pages++ {
 		page, err := c.page(ctx, note.Channel, "after="+after)
 		if err != nil {
@@ -140,12 +140,12 @@ func (c *Connector) reconcile(ctx context.Context, note begun, name string, part
 }
 
 // same reports whether a message is what an attempt would have written.
-func (c *Connector) same(m wireMessage, name string, p part) bool {
-	if m.Webhook == "" || !c.ours(m) || m.Author == nil || m.Author.Username != name || strings.TrimSpace(m.Content) != strings.TrimSpace(p.text) || len(m.Attachments) != len(p.files) {
+func (c *Connector) same(m message, name string, p part) bool {
+	if m.WebhookID == "" || !c.ours(m) || m.Author == nil || m.Author.Username != name || strings.TrimSpace(m.Content) != strings.TrimSpace(p.text) || len(m.Attachments) != len(p.files) {
 		return false
 	}
 	for i, f := range p.files {
-		if m.Attachments[i].Size != int64(len(f.Data)) {
+		if m.Attachments[i].Size != len(f.Data) {
 			return false
 		}
 	}
@@ -153,7 +153,7 @@ func (c *Connector) same(m wireMessage, name string, p part) bool {
 }
 
 // execute lets a webhook speak. One that is gone is replaced, once.
-func (c *Connector) execute(ctx context.Context, h *sdk.OpHeader, to target, name string, p part, mentions map[string]any) (wireMessage, error) {
+func (c *Connector) execute(ctx context.Context, h *sdk.OpHeader, to target, name string, p part, mentions map[string]any) (message, error) {
 	body := map[string]any{"content": p.text, "username": name, "allowed_mentions": mentions}
 	if face := h.Sender.Avatar; face != nil && strings.HasPrefix(face.URL, "http") {
 		body["avatar_url"] = face.URL
@@ -165,9 +165,9 @@ func (c *Connector) execute(ctx context.Context, h *sdk.OpHeader, to target, nam
 	for try := 0; ; try++ {
 		hook, err := c.hooks.pick(ctx, to.room.ID, string(h.Sender.Person)+h.Sender.Address+h.Sender.Occupant)
 		if err != nil {
-			return wireMessage{}, err
+			return message{}, err
 		}
-		var m wireMessage
+		var m message
 		err = c.api.do(ctx, call{
 			Method: http.MethodPost, Path: "/webhooks/" + hook.ID + "/" + hook.Token, Route: "/webhooks/" + hook.ID, Query: query, Body: body, Files: p.files, Anon: true,
 		}, &m)
@@ -178,11 +178,11 @@ func (c *Connector) execute(ctx context.Context, h *sdk.OpHeader, to target, nam
 			c.hooks.changed(to.room.ID)
 		case hasCode(err, codeUnknownWebhook, codeBadHookToken):
 			// Somebody deletes them as fast as we make them.
-			return wireMessage{}, sdk.RetryAfter(time.Minute, err)
+			return message{}, sdk.RetryAfter(time.Minute, err)
 		case hasCode(err, codeUnknownChannel) && to.thread != "":
-			return wireMessage{}, sdk.Refuse(sdk.CodeNotFound, "the thread is no longer there")
+			return message{}, sdk.Refuse(sdk.CodeNotFound, "the thread is no longer there")
 		default:
-			return wireMessage{}, explain("the message was not sent", unwrapUnsureTemporary(err))
+			return message{}, explain("the message was not sent", unwrapUnsureTemporary(err))
 		}
 	}
 }

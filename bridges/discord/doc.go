@@ -12,9 +12,10 @@
 // youngest message of the channel are noted in the server's store; when the
 // outcome is in doubt the channel is read back from there (reconcile.go).
 //
-// The API and the gateway are spoken to directly: discordgo v0.29.0 neither tells
-// the close codes of the gateway nor resumes a session of an earlier process, and
-// waits for rate limits without a context. It is the other side in the tests.
+// The API is spoken to through discordgo, one session of its for each request, so
+// that the limits are ours (api.go). The gateway takes discordgo's payloads, over a
+// connection of its own; gateway.go says why. wire.go has what the library's types
+// leave out.
 //
 // One goroutine reads the gateway and puts what it says into a queue; another
 // (pump.go) translates and delivers it, in order. Operations run on the goroutines

@@ -22,7 +22,7 @@ func fileLimit(tier int) int64 {
 // open reads the files of an operation. Those that Discord does not take become
 // links; they stay where they are.
 func (c *Connector) open(ctx context.Context, to target, content sdk.Content) ([]upload, []richtext.Node, error) {
-	_, _, tier := c.world.guildOf(to.room.Guild)
+	_, _, tier := c.world.guildOf(to.room.GuildID)
 	limit := min(fileLimit(tier), limitRequest)
 	var files []upload
 	var links []richtext.Node

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -12,18 +14,18 @@ import (
 )
 
 // arrived makes the event of a message, and moves the room's cursor over it.
-func (c *Connector) arrived(ctx context.Context, m wireMessage, past bool) ([]sdk.Event, []sdk.CursorMark) {
-	room, thread, ok := c.locate(ctx, m.Channel)
+func (c *Connector) arrived(ctx context.Context, m message, past bool) ([]sdk.Event, []sdk.CursorMark) {
+	room, thread, ok := c.locate(ctx, m.ChannelID)
 	if !ok {
 		return nil, nil
 	}
-	c.world.youngest(m.Channel, m.ID)
+	c.world.youngest(m.ChannelID, m.ID)
 	return c.message(ctx, m, past), []sdk.CursorMark{c.rooms.advance(room, thread, m.ID)}
 }
 
 // message makes the event of a message.
-func (c *Connector) message(ctx context.Context, m wireMessage, past bool) []sdk.Event {
-	room, thread, ok := c.locate(ctx, m.Channel)
+func (c *Connector) message(ctx context.Context, m message, past bool) []sdk.Event {
+	room, thread, ok := c.locate(ctx, m.ChannelID)
 	if !ok || m.Author == nil {
 		return nil
 	}
@@ -34,16 +36,16 @@ func (c *Connector) message(ctx context.Context, m wireMessage, past bool) []sdk
 	e := &sdk.Message{Message: messageRef(thread, m.ID).ID, Content: content}
 	e.EventHeader = c.header(m, room, string(e.Message))
 	e.History = past
-	if m.Webhook != "" && !e.Own {
+	if m.WebhookID != "" && !e.Own {
 		e.Persona = c.persona(m)
 	}
-	if m.Webhook == "" {
-		c.world.active(room, m.Author.ID, m.Time)
+	if m.WebhookID == "" {
+		c.world.active(room, m.Author.ID, m.Timestamp)
 		if m.Member != nil { // it is newer than what was known
 			member := *m.Member
 			member.User = m.Author
-			if _, known := c.world.member(m.Guild, m.Author.ID); !known {
-				c.world.setMember(m.Guild, member)
+			if _, known := c.world.member(m.GuildID, m.Author.ID); !known {
+				c.world.setMember(m.GuildID, member)
 			}
 		}
 	}
@@ -52,8 +54,8 @@ func (c *Connector) message(ctx context.Context, m wireMessage, past bool) []sdk
 }
 
 // header is common to a message and its edits.
-func (c *Connector) header(m wireMessage, room, id string) sdk.EventHeader {
-	return sdk.EventHeader{Portal: portal(room), ID: sdk.EventID(id), Time: m.Time, Own: c.ours(m), Actor: sdk.Party{User: sdk.RemoteUserID(m.Author.ID)}}
+func (c *Connector) header(m message, room, id string) sdk.EventHeader {
+	return sdk.EventHeader{Portal: portal(room), ID: sdk.EventID(id), Time: m.Timestamp, Own: c.ours(m), Actor: sdk.Party{User: sdk.RemoteUserID(m.Author.ID)}}
 }
 
 // authors is who wrote a message that was seen lately.
@@ -65,19 +67,19 @@ func (c *Connector) authors(id string) (string, bool) {
 }
 
 // persona is the name and face under which a webhook spoke.
-func (c *Connector) persona(m wireMessage) *sdk.Persona {
-	p := &sdk.Persona{Key: discordid.Persona(m.Webhook, m.Author.Username), Name: m.Author.Username}
+func (c *Connector) persona(m message) *sdk.Persona {
+	p := &sdk.Persona{Key: discordid.Persona(m.WebhookID, m.Author.Username), Name: m.Author.Username}
 	if m.Author.Avatar != "" {
-		p.Avatar = avatar("avatars/"+m.Webhook+"/"+m.Author.Avatar, m.Author.Avatar)
+		p.Avatar = avatar("avatars/"+m.WebhookID+"/"+m.Author.Avatar, m.Author.Avatar)
 	}
 	return p
 }
 
 // edit makes the event of an edit. Without a time of edit only a preview was
 // added; our own edits are known.
-func (c *Connector) edit(ctx context.Context, m wireMessage) []sdk.Event {
-	room, thread, ok := c.locate(ctx, m.Channel)
-	if !ok || m.Author == nil || m.Edited == nil || c.ours(m) {
+func (c *Connector) edit(ctx context.Context, m message) []sdk.Event {
+	room, thread, ok := c.locate(ctx, m.ChannelID)
+	if !ok || m.Author == nil || m.EditedTimestamp == nil || c.ours(m) {
 		return nil
 	}
 	content, shown := c.content(ctx, m, thread)
@@ -86,8 +88,8 @@ func (c *Connector) edit(ctx context.Context, m wireMessage) []sdk.Event {
 	}
 	e := &sdk.Edit{Target: messageRef(thread, m.ID), Content: content}
 	e.EventHeader = c.header(m, room, "edit-"+m.ID)
-	e.Version, e.Time = m.Edited.UTC().Format(time.RFC3339Nano), *m.Edited
-	if m.Webhook != "" {
+	e.Version, e.Time = m.EditedTimestamp.UTC().Format(time.RFC3339Nano), *m.EditedTimestamp
+	if m.WebhookID != "" {
 		e.Target.Author = e.Actor
 	}
 	return []sdk.Event{e}
@@ -96,8 +98,8 @@ func (c *Connector) edit(ctx context.Context, m wireMessage) []sdk.Event {
 // notices are messages that Discord itself writes, by type; those that are in no
 // table are not shown: what they tell comes as an event of its own, or is for
 // Discord's clients alone.
-func notices(m wireMessage) (string, bool) {
-	texts := map[int]string{
+func notices(m message) (string, bool) {
+	texts := map[discordgo.MessageType]string{
 		6: "pinned a message", 8: "boosted the server", 9: "boosted the server to level 1", 10: "boosted the server to level 2",
 		11: "boosted the server to level 3", 12: "follows the channel " + m.Content, 18: "started the thread " + m.Content,
 		27: "started the stage " + m.Content, 28: "ended the stage " + m.Content, 31: "changed the stage's topic to " + m.Content, 46: "ended a poll",
@@ -107,7 +109,7 @@ func notices(m wireMessage) (string, bool) {
 }
 
 // content says what a message says; false: nothing that is to be shown.
-func (c *Connector) content(ctx context.Context, m wireMessage, thread string) (sdk.Content, bool) {
+func (c *Connector) content(ctx context.Context, m message, thread string) (sdk.Content, bool) {
 	var out sdk.Content
 	if thread != "" {
 		t, _ := c.world.channel(thread)
@@ -115,15 +117,15 @@ func (c *Connector) content(ctx context.Context, m wireMessage, thread string) (
 		out.Thread = &sdk.Thread{ID: thread, Root: messageRef("", thread), Name: t.Name}
 	}
 	switch m.Type {
-	case messageDefault, messageReply, messageCommand, messageContextMenu:
+	case discordgo.MessageTypeDefault, discordgo.MessageTypeReply, discordgo.MessageTypeChatInputCommand, discordgo.MessageTypeContextMenuCommand:
 	default:
 		text, ok := notices(m)
 		if !ok {
 			return out, false
 		}
 		out.Kind, out.Body = sdk.KindNotice, normal(richtext.FromPlain(text))
-		if m.Reference != nil && m.Reference.Message != "" && m.Type == 6 {
-			out.ReplyTo = &sdk.Reply{Target: messageRef(thread, m.Reference.Message)}
+		if m.MessageReference != nil && m.MessageReference.MessageID != "" && m.Type == discordgo.MessageTypeChannelPinnedMessage {
+			out.ReplyTo = &sdk.Reply{Target: messageRef(thread, m.MessageReference.MessageID)}
 		}
 		return out, true
 	}
@@ -131,22 +133,22 @@ func (c *Connector) content(ctx context.Context, m wireMessage, thread string) (
 	doc := discordfmt.Parse(m.Content, names)
 	c.embeds(&out, &doc, m.Embeds, names)
 	for _, s := range m.Snapshots { // forwarded
-		s.Message.Channel, s.Message.Guild, s.Message.ID = m.Channel, m.Guild, m.ID
+		s.Message.ChannelID, s.Message.GuildID, s.Message.ID = m.ChannelID, m.GuildID, m.ID
 		doc.Blocks = append(doc.Blocks, forwarded(discordfmt.Parse(s.Message.Content, names))...)
 		c.embeds(&out, &doc, s.Message.Embeds, names)
 		m.Attachments = append(m.Attachments, s.Message.Attachments...)
-		m.Stickers = append(m.Stickers, s.Message.Stickers...)
+		m.StickerItems = append(m.StickerItems, s.Message.StickerItems...)
 	}
 	if m.Poll != nil {
-		doc.Blocks = append(doc.Blocks, poll(*m.Poll)...)
+		doc.Blocks = append(doc.Blocks, poll(m.Poll)...)
 	}
-	for _, s := range m.Stickers {
+	for _, s := range m.StickerItems {
 		c.sticker(&out, &doc, s)
 	}
 	links := c.attachments(ctx, &out, m)
 	doc.Blocks = append(doc.Blocks, links...)
 	out.Body = normal(doc)
-	if r := m.Reference; r != nil && r.Type == 0 && m.Type == messageReply && r.Message != "" {
+	if r := m.MessageReference; r != nil && r.Type == discordgo.MessageReferenceTypeDefault && m.Type == discordgo.MessageTypeReply && r.MessageID != "" {
 		out.ReplyTo = c.reply(m, thread)
 	}
 	return out, !out.Body.Empty() || len(out.Attachments) > 0
@@ -158,16 +160,16 @@ func normal(d richtext.Document) richtext.Document {
 }
 
 // names are the names of what a message mentions.
-func (c *Connector) names(m wireMessage) discordfmt.Names {
+func (c *Connector) names(m message) discordfmt.Names {
 	return discordfmt.Names{
-		Everyone: m.Everyone,
+		Everyone: m.MentionEveryone,
 		User: func(id string) string {
-			if member, ok := c.world.member(m.Guild, id); ok {
-				return member.name()
+			if member, ok := c.world.member(m.GuildID, id); ok {
+				return nameOf(member)
 			}
 			for _, u := range m.Mentions {
 				if u.ID == id {
-					return wireMember{User: &u}.name()
+					return nameOf(discordgo.Member{User: u})
 				}
 			}
 			return ""
@@ -176,7 +178,7 @@ func (c *Connector) names(m wireMessage) discordfmt.Names {
 			ch, _ := c.world.channel(id)
 			return ch.Name
 		},
-		Role: func(id string) string { return c.world.roleName(m.Guild, id) },
+		Role: func(id string) string { return c.world.roleName(m.GuildID, id) },
 	}
 }
 
@@ -202,30 +204,34 @@ func forwarded(d richtext.Document) []richtext.Node {
 	return []richtext.Node{head, richtext.Quote(d.Blocks...)}
 }
 
-func poll(p wirePoll) []richtext.Node {
+func poll(p *discordgo.Poll) []richtext.Node {
 	out := []richtext.Node{richtext.Para(richtext.Text("Poll: "), richtext.Bold(richtext.Text(p.Question.Text)))}
 	var items []richtext.Node
 	for _, a := range p.Answers {
-		items = append(items, richtext.Item(richtext.Para(richtext.Text(a.Media.Text))))
+		text := ""
+		if a.Media != nil {
+			text = a.Media.Text
+		}
+		items = append(items, richtext.Item(richtext.Para(richtext.Text(text))))
 	}
 	return append(out, richtext.List(items...))
 }
 
 // reply says what a message answers. Discord brings the message along.
-func (c *Connector) reply(m wireMessage, thread string) *sdk.Reply {
-	r := &sdk.Reply{Target: messageRef(thread, m.Reference.Message), Link: discordid.Link(m.Guild, m.Reference.Channel, m.Reference.Message)}
+func (c *Connector) reply(m message, thread string) *sdk.Reply {
+	r := &sdk.Reply{Target: messageRef(thread, m.MessageReference.MessageID), Link: discordid.Link(m.GuildID, m.MessageReference.ChannelID, m.MessageReference.MessageID)}
 	to := m.Referenced
 	if to == nil || to.Author == nil {
 		return r
 	}
 	r.Author = to.Author.Username
-	if to.Webhook == "" {
+	if to.WebhookID == "" {
 		r.Target.Author = sdk.Party{User: sdk.RemoteUserID(to.Author.ID)}
-		member, ok := c.world.member(m.Guild, to.Author.ID)
+		member, ok := c.world.member(m.GuildID, to.Author.ID)
 		if !ok {
-			member = wireMember{User: to.Author}
+			member = discordgo.Member{User: to.Author}
 		}
-		r.Author = member.name()
+		r.Author = nameOf(member)
 	}
 	r.Excerpt = excerpt(discordfmt.Parse(to.Content, c.names(*to)).Plain())
 	return r

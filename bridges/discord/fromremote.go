@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
@@ -14,11 +16,11 @@ import (
 func (c *Connector) translate(ctx context.Context, d dispatch) ([]sdk.Event, []sdk.CursorMark) {
 	switch d.Kind {
 	case "MESSAGE_CREATE":
-		if m, ok := decode[wireMessage](c, d); ok {
+		if m, ok := decode[message](c, d); ok {
 			return c.arrived(ctx, m, false)
 		}
 	case "MESSAGE_UPDATE":
-		if m, ok := decode[wireMessage](c, d); ok {
+		if m, ok := decode[message](c, d); ok {
 			return c.edit(ctx, m), nil
 		}
 	case "MESSAGE_DELETE", "MESSAGE_DELETE_BULK":
@@ -32,8 +34,8 @@ func (c *Connector) translate(ctx context.Context, d dispatch) ([]sdk.Event, []s
 	case "MESSAGE_REACTION_REMOVE_EMOJI":
 		return c.reaction(ctx, d, sdk.ReactionClearOne), nil
 	case "WEBHOOKS_UPDATE":
-		if e, ok := decode[wireMessage](c, d); ok {
-			c.hooks.changed(e.Channel)
+		if e, ok := decode[discordgo.WebhooksUpdate](c, d); ok {
+			c.hooks.changed(e.ChannelID)
 		}
 	default:
 		return c.guildEvent(ctx, d), nil
@@ -57,18 +59,18 @@ func (d dispatch) version() string { return fmt.Sprintf("%s.%d", d.Place.Session
 // not bridged or nobody wants it.
 func (c *Connector) locate(ctx context.Context, channel string) (room, thread string, ok bool) {
 	ch, err := c.world.load(ctx, c.api, channel)
-	if err != nil || !c.world.bridged(ch.Guild) {
+	if err != nil || !c.world.bridged(ch.GuildID) {
 		return "", "", false
 	}
 	room = ch.ID
-	if ch.thread() {
-		parent, err := c.world.load(ctx, c.api, ch.Parent)
+	if ch.IsThread() {
+		parent, err := c.world.load(ctx, c.api, ch.ParentID)
 		if err != nil {
 			return "", "", false
 		}
 		room, thread, ch = parent.ID, ch.ID, parent
 	}
-	return room, thread, ch.room() && c.rooms.wanted(room)
+	return room, thread, isRoom(&ch) && c.rooms.wanted(room)
 }
 
 func portal(room string) sdk.PortalKey { return sdk.PortalKey{Room: sdk.RemoteRoomID(room)} }
@@ -78,30 +80,29 @@ func messageRef(thread, id string) sdk.MessageRef {
 }
 
 // ours reports whether a message was written by this bridge.
-func (c *Connector) ours(m wireMessage) bool {
+func (c *Connector) ours(m message) bool {
 	me, app := c.world.self()
 	if m.Author != nil && m.Author.ID == me {
 		return true
 	}
-	return m.Webhook != "" && (m.App != "" && m.App == app || c.hooks.mine(m.Webhook))
+	return m.WebhookID != "" && (m.App != "" && m.App == app || c.hooks.mine(m.WebhookID))
 }
 
 // deleted takes messages back that somebody deleted on Discord; not those that we did.
 func (c *Connector) deleted(ctx context.Context, d dispatch) []sdk.Event {
 	e, ok := decode[struct {
-		ID      string   `json:"id"`
-		IDs     []string `json:"ids"`
-		Channel string   `json:"channel_id"`
+		discordgo.MessageDeleteBulk
+		ID string `json:"id"` // of a single one
 	}](c, d)
-	room, thread, here := c.locate(ctx, e.Channel)
+	room, thread, here := c.locate(ctx, e.ChannelID)
 	if !ok || !here {
 		return nil
 	}
 	if e.ID != "" {
-		e.IDs = append(e.IDs, e.ID)
+		e.Messages = append(e.Messages, e.ID)
 	}
 	var out []sdk.Event
-	for _, id := range e.IDs {
+	for _, id := range e.Messages {
 		if _, mine := c.removed.get(id); mine {
 			continue
 		}
@@ -120,15 +121,15 @@ func (c *Connector) deleted(ctx context.Context, d dispatch) []sdk.Event {
 
 // reaction passes a reaction on; the bot's own are what XMPP people did.
 func (c *Connector) reaction(ctx context.Context, d dispatch, change sdk.ReactionChange) []sdk.Event {
-	e, ok := decode[wireReaction](c, d)
-	room, thread, here := c.locate(ctx, e.Channel)
+	e, ok := decode[discordgo.MessageReaction](c, d)
+	room, thread, here := c.locate(ctx, e.ChannelID)
 	me, _ := c.world.self()
-	if !ok || !here || e.User == me {
+	if !ok || !here || e.UserID == me {
 		return nil
 	}
-	r := &sdk.Reaction{Target: messageRef(thread, e.Message), Change: change}
+	r := &sdk.Reaction{Target: messageRef(thread, e.MessageID), Change: change}
 	r.EventHeader = sdk.EventHeader{
-		Portal: portal(room), ID: sdk.EventID("react-" + e.Message + "-" + e.User), Version: d.version(), Time: c.opt.Now(), Actor: sdk.Party{User: sdk.RemoteUserID(e.User)},
+		Portal: portal(room), ID: sdk.EventID("react-" + e.MessageID + "-" + e.UserID), Version: d.version(), Time: c.opt.Now(), Actor: sdk.Party{User: sdk.RemoteUserID(e.UserID)},
 	}
 	if change != sdk.ReactionClear {
 		r.Emoji = []sdk.Emoji{emojiOf(e.Emoji)}
@@ -136,7 +137,7 @@ func (c *Connector) reaction(ctx context.Context, d dispatch, change sdk.Reactio
 	return []sdk.Event{r}
 }
 
-func emojiOf(e wireEmoji) sdk.Emoji {
+func emojiOf(e discordgo.Emoji) sdk.Emoji {
 	if e.ID == "" {
 		return sdk.Emoji{Text: e.Name}
 	}
@@ -149,35 +150,32 @@ func emojiOf(e wireEmoji) sdk.Emoji {
 
 // presence passes somebody's presence on, if anybody cares.
 func (c *Connector) presence(raw json.RawMessage) {
-	var p wirePresence
-	if json.Unmarshal(raw, &p) != nil || !c.world.bridged(p.Guild) {
+	var p discordgo.PresenceUpdate
+	if json.Unmarshal(raw, &p) != nil || p.User == nil || !c.world.bridged(p.GuildID) {
 		return
 	}
 	c.world.mu.Lock()
-	if g := c.world.guilds[p.Guild]; g != nil {
-		g.presences[p.User.ID] = p
+	if g := c.world.guilds[p.GuildID]; g != nil {
+		g.presences[p.User.ID] = p.Presence
 	}
 	c.world.mu.Unlock()
 	if c.cfg.Presence && c.watch.has(p.User.ID) {
-		c.signals.Put(presenceOf(p, c.opt.Now()))
+		c.signals.Put(presenceOf(p.Presence, c.opt.Now()))
 	}
 }
 
 func (c *Connector) typing(raw json.RawMessage) {
-	var t struct {
-		Channel string `json:"channel_id"`
-		User    string `json:"user_id"`
-	}
+	var t discordgo.TypingStart
 	me, _ := c.world.self()
-	if json.Unmarshal(raw, &t) != nil || t.User == me {
+	if json.Unmarshal(raw, &t) != nil || t.UserID == me {
 		return
 	}
-	ch, ok := c.world.channel(t.Channel)
-	if ok && ch.thread() {
-		ch, ok = c.world.channel(ch.Parent)
+	ch, ok := c.world.channel(t.ChannelID)
+	if ok && ch.IsThread() {
+		ch, ok = c.world.channel(ch.ParentID)
 	}
-	if !ok || !ch.room() || !c.rooms.wanted(ch.ID) {
+	if !ok || !isRoom(&ch) || !c.rooms.wanted(ch.ID) {
 		return
 	}
-	c.signals.Put(&sdk.Typing{Portal: portal(ch.ID), Who: sdk.Party{User: sdk.RemoteUserID(t.User)}, Active: true, Expires: 10 * time.Second})
+	c.signals.Put(&sdk.Typing{Portal: portal(ch.ID), Who: sdk.Party{User: sdk.RemoteUserID(t.UserID)}, Active: true, Expires: 10 * time.Second})
 }

@@ -11,25 +11,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
 	"github.com/coder/websocket"
 
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
-// Intents ("Gateway", List of Intents); the last three are privileged.
-const (
-	intentGuilds     = 1 << 0
-	intentModeration = 1 << 2
-	intentWebhooks   = 1 << 5
-	intentMessages   = 1 << 9
-	intentReactions  = 1 << 10
-	intentTyping     = 1 << 11
-	intentMembers    = 1 << 1
-	intentPresences  = 1 << 8
-	intentContent    = 1 << 15
-
-	intents = intentGuilds | intentModeration | intentWebhooks | intentMessages | intentReactions | intentTyping | intentMembers | intentContent
-)
+// intents ("Gateway", List of Intents); the last two are privileged, as is that for
+// presence.
+const intents = discordgo.IntentGuilds | discordgo.IntentGuildModeration | discordgo.IntentGuildWebhooks | discordgo.IntentGuildMessages |
+	discordgo.IntentGuildMessageReactions | discordgo.IntentGuildMessageTyping | discordgo.IntentGuildMembers | discordgo.IntentMessageContent
 
 // place is where in a session the bridge is; it is the cursor of the whole bridge.
 type place struct {
@@ -46,10 +37,20 @@ type dispatch struct {
 	Place place // of the session it came through
 }
 
-// gateway is the connection that events come through.
+// gateway is the connection that events come through. The payloads are discordgo's;
+// the connection cannot be its Session.Open (v0.29.0, wsapi.go). That one
+//   - does not tell the close codes, which say whether there is any use in trying
+//     again (4004, 4014) and whether the session is lost (4007, 4009): it reconnects
+//     for ever;
+//   - keeps session id and sequence number to itself, so that no later process can
+//     resume, and knows no resume_gateway_url;
+//   - identifies anew without a look at what is left of the day's sessions;
+//   - decodes an event before the handlers have it, on the goroutine that reads, and
+//     drops what it cannot decode: a message with a component it does not know;
+//   - sleeps between its attempts without a context.
 type gateway struct {
 	api     *api
-	intents int
+	intents discordgo.Intent
 	after   func(time.Duration) <-chan time.Time
 	take    func(context.Context, dispatch) error // in order; blocks while too much waits
 	state   func(sdk.LoginStatus)                 // how the connection is doing
@@ -123,30 +124,19 @@ func (g *gateway) run(ctx context.Context) {
 
 var errReconnect = errors.New("discord asks to reconnect")
 
-type payload struct {
-	Op   int             `json:"op"`
-	Data json.RawMessage `json:"d"`
-	Seq  *int64          `json:"s"`
-	Kind string          `json:"t"`
-}
-
 // once makes one connection and reads it to its end.
 func (g *gateway) once(ctx context.Context) (began bool, err error) {
 	address := g.at.URL
 	if address == "" {
-		info, err := get[struct {
-			URL   string `json:"url"`
-			Limit struct {
-				Remaining *int  `json:"remaining"`
-				Reset     int64 `json:"reset_after"`
-			} `json:"session_start_limit"`
-		}](ctx, g.api, "/gateway/bot", "")
+		info, err := ask(ctx, g.api, "GET /gateway/bot", func(s *discordgo.Session, o discordgo.RequestOption) (*discordgo.GatewayBotResponse, error) {
+			return s.GatewayBot(o)
+		})
 		if err != nil {
 			return false, err
 		}
 		// Beyond 1,000 a day Discord takes the token away.
-		if l := info.Limit; l.Remaining != nil && *l.Remaining < 5 {
-			return false, sdk.RetryAfter(time.Duration(l.Reset)*time.Millisecond, errors.New("too many sessions today"))
+		if l := info.SessionStartLimit; l.Total > 0 && l.Remaining < 5 {
+			return false, sdk.RetryAfter(time.Duration(l.ResetAfter)*time.Millisecond, errors.New("too many sessions today"))
 		}
 		address = info.URL
 	}
@@ -197,11 +187,11 @@ func (c *connection) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var p payload
+		var p discordgo.Event
 		if err := json.Unmarshal(raw, &p); err != nil {
 			return fmt.Errorf("read the gateway: %w", err)
 		}
-		switch p.Op {
+		switch p.Operation {
 		case 0:
 			err = c.event(ctx, p)
 		case 1:
@@ -210,12 +200,12 @@ func (c *connection) read(ctx context.Context) error {
 			err = errReconnect
 		case 9:
 			var good bool
-			if _ = json.Unmarshal(p.Data, &good); !good {
+			if _ = json.Unmarshal(p.RawData, &good); !good {
 				c.g.at = place{}
 			}
 			err = errReconnect
 		case 10:
-			err = c.hello(ctx, p.Data)
+			err = c.hello(ctx, p.RawData)
 		case 11:
 			c.acked.Store(true)
 		}
@@ -284,26 +274,26 @@ func (c *connection) heart(ctx context.Context, every time.Duration) {
 
 // event passes an event on. The place moves with it: what was taken here is
 // delivered, or the cursor still stands before it.
-func (c *connection) event(ctx context.Context, p payload) error {
-	if p.Seq != nil {
-		c.seq.Store(*p.Seq)
-		c.g.at.Seq = *p.Seq
+func (c *connection) event(ctx context.Context, p discordgo.Event) error {
+	if p.Sequence > 0 {
+		c.seq.Store(p.Sequence)
+		c.g.at.Seq = p.Sequence
 	}
-	switch p.Kind {
+	switch p.Type {
 	case "READY":
 		var r struct {
-			Session string `json:"session_id"`
-			URL     string `json:"resume_gateway_url"`
+			discordgo.Ready
+			URL string `json:"resume_gateway_url"`
 		}
-		if err := json.Unmarshal(p.Data, &r); err != nil {
+		if err := json.Unmarshal(p.RawData, &r); err != nil {
 			return fmt.Errorf("read READY: %w", err)
 		}
-		c.g.at.Session, c.g.at.URL = r.Session, r.URL
+		c.g.at.Session, c.g.at.URL = r.SessionID, r.URL
 		fallthrough
 	case "RESUMED":
 		c.began = true
 		c.g.connected.Store(true)
 		c.g.state(sdk.LoginStatus{State: sdk.LoginConnected})
 	}
-	return c.g.take(ctx, dispatch{Kind: p.Kind, Seq: c.g.at.Seq, Data: p.Data, Place: c.g.at})
+	return c.g.take(ctx, dispatch{Kind: p.Type, Seq: c.g.at.Seq, Data: p.RawData, Place: c.g.at})
 }

@@ -3,9 +3,10 @@ package discord
 import (
 	"context"
 	"hash/fnv"
-	"net/http"
 	"slices"
 	"sync"
+
+	"github.com/bwmarrin/discordgo"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 )
@@ -30,7 +31,7 @@ type hooks struct {
 // so that two operations make one webhook.
 type hookSet struct {
 	mu   sync.Mutex
-	list []wireWebhook
+	list []*discordgo.Webhook
 }
 
 func newHooks(a *api, w *world, count int) *hooks {
@@ -62,29 +63,37 @@ func (h *hooks) changed(channel string) {
 	delete(h.channels, channel)
 }
 
+// of are all webhooks of a channel.
+func (h *hooks) of(ctx context.Context, channel string) ([]*discordgo.Webhook, error) {
+	return ask(ctx, h.api, "GET /channels/"+channel+"/webhooks", func(s *discordgo.Session, o discordgo.RequestOption) ([]*discordgo.Webhook, error) {
+		return s.ChannelWebhooks(channel, o)
+	})
+}
+
 // all are the webhooks of a channel, looked up or made.
-func (h *hooks) all(ctx context.Context, channel string) ([]wireWebhook, error) {
+func (h *hooks) all(ctx context.Context, channel string) ([]*discordgo.Webhook, error) {
 	s := h.set(channel)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.list) > 0 {
 		return s.list, nil
 	}
-	found, err := get[[]wireWebhook](ctx, h.api, "/channels/"+channel+"/webhooks", "")
+	found, err := h.of(ctx, channel)
 	if err != nil {
 		return nil, explain("the bridge's webhook cannot be used", err)
 	}
 	_, app := h.world.self()
-	var list []wireWebhook
+	var list []*discordgo.Webhook
 	for _, w := range found {
-		if w.App != "" && w.App == app && w.Token != "" {
+		if w.ApplicationID != "" && w.ApplicationID == app && w.Token != "" {
 			list = append(list, w)
 		}
 	}
-	slices.SortFunc(list, func(a, b wireWebhook) int { return discordid.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b *discordgo.Webhook) int { return discordid.Compare(a.ID, b.ID) })
 	for len(list) < h.count {
-		var made wireWebhook
-		err := h.api.do(ctx, call{Method: http.MethodPost, Path: "/channels/" + channel + "/webhooks", Body: map[string]any{"name": hookName}}, &made)
+		made, err := ask(ctx, h.api, "POST /channels/"+channel+"/webhooks", func(s *discordgo.Session, o discordgo.RequestOption) (*discordgo.Webhook, error) {
+			return s.WebhookCreate(channel, hookName, "", o)
+		})
 		if err != nil && len(list) > 0 {
 			break // fewer will do
 		}
@@ -104,10 +113,10 @@ func (h *hooks) all(ctx context.Context, channel string) ([]wireWebhook, error) 
 
 // pick is the webhook that somebody speaks through in a channel, always the same:
 // Discord then shows what she says one after the other as one.
-func (h *hooks) pick(ctx context.Context, channel, person string) (wireWebhook, error) {
+func (h *hooks) pick(ctx context.Context, channel, person string) (*discordgo.Webhook, error) {
 	list, err := h.all(ctx, channel)
 	if err != nil {
-		return wireWebhook{}, err
+		return nil, err
 	}
 	sum := fnv.New32a()
 	_, _ = sum.Write([]byte(person))
@@ -115,30 +124,30 @@ func (h *hooks) pick(ctx context.Context, channel, person string) (wireWebhook, 
 }
 
 // byID is one of a channel's webhooks; ok is false if it is no longer there.
-func (h *hooks) byID(ctx context.Context, channel, id string) (wireWebhook, bool, error) {
+func (h *hooks) byID(ctx context.Context, channel, id string) (*discordgo.Webhook, bool, error) {
 	list, err := h.all(ctx, channel)
 	if err != nil {
-		return wireWebhook{}, false, err
+		return nil, false, err
 	}
-	i := slices.IndexFunc(list, func(w wireWebhook) bool { return w.ID == id })
+	i := slices.IndexFunc(list, func(w *discordgo.Webhook) bool { return w.ID == id })
 	if i < 0 {
-		return wireWebhook{}, false, nil
+		return nil, false, nil
 	}
 	return list[i], true, nil
 }
 
 // forget deletes our webhooks of a channel that is left for good.
 func (h *hooks) forget(ctx context.Context, channel string) error {
-	found, err := get[[]wireWebhook](ctx, h.api, "/channels/"+channel+"/webhooks", "")
+	found, err := h.of(ctx, channel)
 	if err != nil {
 		return explain("the webhooks are not known", err)
 	}
 	_, app := h.world.self()
 	for _, w := range found {
-		if w.App == "" || w.App != app {
+		if w.ApplicationID == "" || w.ApplicationID != app {
 			continue
 		}
-		err := h.api.do(ctx, call{Method: http.MethodDelete, Path: "/webhooks/" + w.ID, Route: "/webhooks"}, nil)
+		err := h.api.through(ctx, "DELETE /webhooks", false, func(s *discordgo.Session, o discordgo.RequestOption) error { return s.WebhookDelete(w.ID, o) })
 		if err != nil && !hasCode(err, codeUnknownWebhook) {
 			return explain("a webhook is not deleted", err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk/richtext"
@@ -63,7 +65,7 @@ func (c *Connector) FetchMedia(ctx context.Context, r sdk.MediaRequest) (sdk.Med
 
 // attachments copies the files of a message to the server; their addresses expire.
 // What cannot be copied is returned as a link.
-func (c *Connector) attachments(ctx context.Context, out *sdk.Content, m wireMessage) []richtext.Node {
+func (c *Connector) attachments(ctx context.Context, out *sdk.Content, m message) []richtext.Node {
 	var links []richtext.Node
 	for _, a := range m.Attachments {
 		media, err := c.copyFile(ctx, m, a)
@@ -72,30 +74,30 @@ func (c *Connector) attachments(ctx context.Context, out *sdk.Content, m wireMes
 			links = append(links, richtext.Para(richtext.Link(a.URL, richtext.Text(fileName(a)))))
 			continue
 		}
-		kind, _, _ := strings.Cut(a.Type, "/")
+		kind, _, _ := strings.Cut(a.ContentType, "/")
 		out.Attachments = append(out.Attachments, sdk.Attachment{
 			Media: media, Inline: kind == "image" || kind == "video" || kind == "audio",
-			Voice: m.Flags&flagVoiceMessage != 0, Caption: normal(richtext.FromPlain(a.About)),
+			Voice: m.Flags&discordgo.MessageFlagsIsVoiceMessage != 0, Caption: normal(richtext.FromPlain(a.About)),
 		})
-		if strings.HasPrefix(a.Name, "SPOILER_") {
+		if strings.HasPrefix(a.Filename, "SPOILER_") {
 			out.Spoiler = true
 		}
 	}
 	return links
 }
 
-func fileName(a wireAttachment) string {
+func fileName(a attachment) string {
 	if a.Title != "" {
-		return a.Title + path.Ext(a.Name)
+		return a.Title + path.Ext(a.Filename)
 	}
-	return a.Name
+	return a.Filename
 }
 
 // copyTries is how often a file is tried that could not be read.
 const copyTries = 3
 
 // copyFile copies a file, once: an edit brings it again.
-func (c *Connector) copyFile(ctx context.Context, m wireMessage, a wireAttachment) (sdk.Media, error) {
+func (c *Connector) copyFile(ctx context.Context, m message, a attachment) (sdk.Media, error) {
 	if have, ok := c.files.get(a.ID); ok {
 		return have, nil
 	}
@@ -124,8 +126,8 @@ func (c *Connector) copyTime(size int64) time.Duration {
 	return min(time.Duration(c.cfg.Timeout)+time.Duration(max(size, 0)/slowest)*time.Second, longest)
 }
 
-func (c *Connector) copyOnce(ctx context.Context, a wireAttachment) (sdk.Media, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.copyTime(a.Size))
+func (c *Connector) copyOnce(ctx context.Context, a attachment) (sdk.Media, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.copyTime(int64(a.Size)))
 	defer cancel()
 	resp, err := c.api.picture(ctx, a.URL, sdk.Range{})
 	if err != nil {
@@ -133,7 +135,7 @@ func (c *Connector) copyOnce(ctx context.Context, a wireAttachment) (sdk.Media, 
 	}
 	defer resp.Body.Close()
 	info := sdk.Media{
-		Name: fileName(a), Type: a.Type, Size: a.Size, Width: a.Width, Height: a.Height, Duration: time.Duration(a.Seconds * float64(time.Second)), Key: "attachment-" + a.ID,
+		Name: fileName(a), Type: a.ContentType, Size: int64(a.Size), Width: a.Width, Height: a.Height, Duration: time.Duration(a.DurationSecs * float64(time.Second)), Key: "attachment-" + a.ID,
 	}
 	media, err := c.host.Upload(ctx, info, resp.Body)
 	if err != nil {
@@ -145,8 +147,8 @@ func (c *Connector) copyOnce(ctx context.Context, a wireAttachment) (sdk.Media, 
 }
 
 // freshURL asks for the message again: its addresses are then good.
-func (c *Connector) freshURL(ctx context.Context, m wireMessage, a wireAttachment) string {
-	again, err := get[wireMessage](ctx, c.api, "/channels/"+m.Channel+"/messages/"+m.ID, "")
+func (c *Connector) freshURL(ctx context.Context, m message, a attachment) string {
+	again, err := get[message](ctx, c.api, "/channels/"+m.ChannelID+"/messages/"+m.ID, "")
 	if err != nil {
 		return a.URL
 	}
@@ -162,15 +164,14 @@ func (c *Connector) freshURL(ctx context.Context, m wireMessage, a wireAttachmen
 }
 
 // sticker is a picture, or the name of one that is no picture (Lottie).
-func (c *Connector) sticker(out *sdk.Content, doc *richtext.Document, s wireSticker) {
-	const lottie, gif = 3, 4
-	if !discordid.Valid(s.ID) || s.Format == lottie {
+func (c *Connector) sticker(out *sdk.Content, doc *richtext.Document, s *discordgo.StickerItem) {
+	if !discordid.Valid(s.ID) || s.FormatType == discordgo.StickerFormatTypeLottie {
 		doc.Blocks = append(doc.Blocks, richtext.Para(richtext.Text(":"+s.Name+":")))
 		return
 	}
 	m := avatar("stickers/"+s.ID, "sticker-"+s.ID)
 	m.Name = s.Name + ".png"
-	if s.Format == gif {
+	if s.FormatType == discordgo.StickerFormatTypeGIF {
 		m.ID, m.Name, m.Type = sdk.MediaID("stickers/"+s.ID+".gif"), s.Name+".gif", "image/gif"
 	}
 	out.Attachments = append(out.Attachments, sdk.Attachment{Media: *m, Inline: true, Sticker: true})

@@ -1,28 +1,33 @@
 package discord
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/bwmarrin/discordgo"
+)
 
 // Permissions ("Permissions", Bitwise Permission Flags).
 const (
-	permAdministrator uint64 = 1 << 3
-	permManageChannel uint64 = 1 << 4
-	permReact         uint64 = 1 << 6
-	permView          uint64 = 1 << 10
-	permSend          uint64 = 1 << 11
-	permManageMessage uint64 = 1 << 13
-	permEmbed         uint64 = 1 << 14
-	permAttach        uint64 = 1 << 15
-	permHistory       uint64 = 1 << 16
-	permExternalEmoji uint64 = 1 << 18
-	permBan           uint64 = 1 << 2
-	permWebhooks      uint64 = 1 << 29
-	permThreads       uint64 = 1 << 35
-	permSendInThreads uint64 = 1 << 38
+	permAdministrator int64 = discordgo.PermissionAdministrator
+	permManageChannel int64 = discordgo.PermissionManageChannels
+	permReact         int64 = discordgo.PermissionAddReactions
+	permView          int64 = discordgo.PermissionViewChannel
+	permSend          int64 = discordgo.PermissionSendMessages
+	permManageMessage int64 = discordgo.PermissionManageMessages
+	permEmbed         int64 = discordgo.PermissionEmbedLinks
+	permAttach        int64 = discordgo.PermissionAttachFiles
+	permHistory       int64 = discordgo.PermissionReadMessageHistory
+	permExternalEmoji int64 = discordgo.PermissionUseExternalEmojis
+	permBan           int64 = discordgo.PermissionBanMembers
+	permWebhooks      int64 = discordgo.PermissionManageWebhooks
+	permThreads       int64 = discordgo.PermissionCreatePublicThreads
+	permSendInThreads int64 = discordgo.PermissionSendMessagesInThreads
+	permEvery         int64 = -1 // all bits
 )
 
 // right is a permission that the bridge asks for, and what is lost without it.
 type right struct {
-	bit  uint64
+	bit  int64
 	name string // as Discord's settings call it
 	lost string
 	need bool // nothing works without it
@@ -49,27 +54,27 @@ func wantedRights() []right {
 func invitePermissions() uint64 {
 	var p uint64
 	for _, r := range wantedRights() {
-		p |= r.bit
+		p |= uint64(r.bit)
 	}
 	return p
 }
 
 // rights are a member's permissions in a channel ("Permissions", Permission
 // Hierarchy); the world's lock is held.
-func (w *world) rights(user string, c *wireChannel) uint64 {
-	if c.thread() {
-		parent := w.channels[c.Parent]
+func (w *world) rights(user string, c *discordgo.Channel) int64 {
+	if c.IsThread() {
+		parent := w.channels[c.ParentID]
 		if parent == nil {
 			return 0
 		}
 		return w.rights(user, parent)
 	}
-	g := w.guilds[c.Guild]
+	g := w.guilds[c.GuildID]
 	if g == nil {
 		return 0
 	}
-	if user == g.Owner {
-		return ^uint64(0)
+	if user == g.OwnerID {
+		return permEvery
 	}
 	m := g.members[user]
 	base := g.roles[g.ID].Permissions
@@ -77,11 +82,11 @@ func (w *world) rights(user string, c *wireChannel) uint64 {
 		base |= g.roles[id].Permissions
 	}
 	if base&permAdministrator != 0 {
-		return ^uint64(0)
+		return permEvery
 	}
 	apply := func(has func(id string) bool) {
-		var allow, deny uint64
-		for _, o := range c.Overwrites {
+		var allow, deny int64
+		for _, o := range c.PermissionOverwrites {
 			if has(o.ID) {
 				allow |= o.Allow
 				deny |= o.Deny
@@ -99,7 +104,7 @@ func (w *world) rights(user string, c *wireChannel) uint64 {
 }
 
 // rightsIn is rights by id, with the lock taken.
-func (w *world) rightsIn(user, channel string) uint64 {
+func (w *world) rightsIn(user, channel string) int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.channels[channel]

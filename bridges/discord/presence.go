@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -49,7 +51,7 @@ func (c *Connector) Watch(_ context.Context, r sdk.WatchRequest) error {
 			}
 			p, ok := g.presences[user]
 			if !ok {
-				p.User.ID, p.Status = user, "offline"
+				p.User, p.Status = &discordgo.User{ID: user}, discordgo.StatusOffline
 			}
 			c.signals.Put(presenceOf(p, c.opt.Now()))
 			break
@@ -81,19 +83,22 @@ func (c *Connector) signal(ctx context.Context) {
 }
 
 // presenceOf maps the four states, and the custom status or game.
-func presenceOf(p wirePresence, now time.Time) *sdk.Presence {
-	shows := map[string]sdk.Show{"online": sdk.ShowOnline, "idle": sdk.ShowAway, "dnd": sdk.ShowBusy, "offline": sdk.ShowOffline, "invisible": sdk.ShowOffline}
+func presenceOf(p discordgo.Presence, now time.Time) *sdk.Presence {
+	shows := map[discordgo.Status]sdk.Show{
+		discordgo.StatusOnline: sdk.ShowOnline, discordgo.StatusIdle: sdk.ShowAway, discordgo.StatusDoNotDisturb: sdk.ShowBusy,
+		discordgo.StatusOffline: sdk.ShowOffline, discordgo.StatusInvisible: sdk.ShowOffline,
+	}
 	out := &sdk.Presence{Who: sdk.Party{User: sdk.RemoteUserID(p.User.ID)}, Show: shows[p.Status], Since: now}
-	verbs := map[int]string{0: "Playing ", 1: "Streaming ", 2: "Listening to ", 3: "Watching ", 5: "Competing in "}
+	verbs := map[discordgo.ActivityType]string{
+		discordgo.ActivityTypeGame: "Playing ", discordgo.ActivityTypeStreaming: "Streaming ", discordgo.ActivityTypeListening: "Listening to ",
+		discordgo.ActivityTypeWatching: "Watching ", discordgo.ActivityTypeCompeting: "Competing in ",
+	}
 	game := ""
 	for _, a := range p.Activities {
-		if a.Type == 4 {
-			emoji := ""
-			if a.Emoji != nil {
-				emoji = a.Emoji.Name
-				if a.Emoji.ID != "" {
-					emoji = ":" + emoji + ":"
-				}
+		if a.Type == discordgo.ActivityTypeCustom {
+			emoji := a.Emoji.Name
+			if a.Emoji.ID != "" {
+				emoji = ":" + emoji + ":"
 			}
 			out.Status = strings.TrimSpace(emoji + " " + a.State)
 		} else if game == "" && a.Name != "" {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -138,7 +140,7 @@ func (p *pumping) event(ctx context.Context, d dispatch) {
 		return
 	}
 	p.at = d.Place
-	var g wireGuild
+	var g discordgo.Guild
 	if err := json.Unmarshal(d.Data, &g); err != nil {
 		p.c.log.Warn("guild not read", "error", err)
 		return
@@ -152,20 +154,16 @@ func (p *pumping) event(ctx context.Context, d dispatch) {
 
 // ready begins a new session.
 func (p *pumping) ready(ctx context.Context, d dispatch) {
-	var r struct {
-		User   wireUser `json:"user"`
-		Guilds []struct {
-			ID string `json:"id"`
-		} `json:"guilds"`
-		App struct {
-			ID string `json:"id"`
-		} `json:"application"`
-	}
-	if err := json.Unmarshal(d.Data, &r); err != nil {
+	var r discordgo.Ready
+	if err := json.Unmarshal(d.Data, &r); err != nil || r.User == nil {
 		p.c.log.Error("READY not read", "error", err)
 		return
 	}
-	p.c.world.identify(r.User, r.App.ID)
+	app := ""
+	if r.Application != nil {
+		app = r.Application.ID
+	}
+	p.c.world.identify(r.User, app)
 	p.at, p.held, p.awaited = d.Place, nil, map[string]bool{}
 	for _, g := range r.Guilds {
 		p.awaited[g.ID] = true
@@ -212,7 +210,7 @@ func (p *pumping) translate(ctx context.Context, d dispatch) {
 	events, marks := p.c.translate(ctx, d)
 	p.at = d.Place
 	if d.Kind == "GUILD_CREATE" {
-		if g, ok := decode[wireGuild](p.c, d); ok && !g.Unavailable {
+		if g, ok := decode[discordgo.Guild](p.c, d); ok && !g.Unavailable {
 			p.insist(ctx, func(ctx context.Context) error { return p.catchUpIn(ctx, g.ID) })
 		}
 	}

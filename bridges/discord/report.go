@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
 )
 
@@ -29,7 +31,7 @@ func (c *Connector) Test(ctx context.Context) (sdk.Report, error) {
 	add := func(name string, status sdk.CheckStatus, found, fix string) {
 		r.Checks = append(r.Checks, sdk.Check{Name: name, Status: status, Found: found, Fix: fix})
 	}
-	me, err := get[wireUser](ctx, a, "/users/@me", "")
+	me, err := a.user(ctx, "@me")
 	if err != nil {
 		fix := "look whether this machine reaches discord.com, and at discordstatus.com; then try again"
 		if sdk.AsError(explain("", err)).Code == sdk.CodeBadCredentials {
@@ -60,10 +62,7 @@ func (c *Connector) Test(ctx context.Context) (sdk.Report, error) {
 }
 
 func (c *Connector) testIntents(ctx context.Context, a *api, add func(string, sdk.CheckStatus, string, string)) error {
-	app, err := get[struct {
-		ID    string `json:"id"`
-		Flags int    `json:"flags"`
-	}](ctx, a, "/applications/@me", "")
+	app, err := get[application](ctx, a, "/applications/@me", "")
 	if err != nil {
 		return err
 	}
@@ -148,16 +147,16 @@ func (c *Connector) testGuilds(add func(string, sdk.CheckStatus, string, string)
 }
 
 // all are the channels of a guild that could be rooms, whether the bot sees them or not.
-func (w *world) all(guildID string) []wireChannel {
+func (w *world) all(guildID string) []discordgo.Channel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []wireChannel
+	var out []discordgo.Channel
 	for _, c := range w.channels {
-		if c.Guild == guildID && c.room() {
+		if c.GuildID == guildID && isRoom(c) {
 			out = append(out, *c)
 		}
 	}
-	slices.SortFunc(out, func(a, b wireChannel) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b discordgo.Channel) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }
 

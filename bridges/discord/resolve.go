@@ -2,10 +2,11 @@ package discord
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bwmarrin/discordgo"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 	"github.com/viaduct-xmpp/viaduct/plugins/sdk"
@@ -32,8 +33,8 @@ func (c *Connector) Resolve(ctx context.Context, r sdk.ResolveRequest) (sdk.Targ
 		return c.channelTarget(ctx, t.ID)
 	case discordid.KindAlias:
 		for _, ch := range c.world.rooms() {
-			_, slug, _ := c.world.guildOf(ch.Guild)
-			if strings.ToLower(ch.Name) == t.Name && (t.Guild == "" || t.Guild == slug || t.Guild == ch.Guild) {
+			_, slug, _ := c.world.guildOf(ch.GuildID)
+			if strings.ToLower(ch.Name) == t.Name && (t.Guild == "" || t.Guild == slug || t.Guild == ch.GuildID) {
 				target := c.roomTarget(ch)
 				target.Alias = "#" + t.Name + ":" + slug
 				return target, nil
@@ -58,8 +59,8 @@ func (c *Connector) channelTarget(ctx context.Context, id string) (sdk.Target, e
 		}
 		return sdk.Target{}, e
 	}
-	if ch.thread() {
-		return c.channelTarget(ctx, ch.Parent)
+	if ch.IsThread() {
+		return c.channelTarget(ctx, ch.ParentID)
 	}
 	if ch, err = c.room(ctx, portal(id)); err != nil {
 		return sdk.Target{}, err
@@ -67,8 +68,8 @@ func (c *Connector) channelTarget(ctx context.Context, id string) (sdk.Target, e
 	return c.roomTarget(ch), nil
 }
 
-func (c *Connector) roomTarget(ch wireChannel) sdk.Target {
-	guild, _, _ := c.world.guildOf(ch.Guild)
+func (c *Connector) roomTarget(ch discordgo.Channel) sdk.Target {
+	guild, _, _ := c.world.guildOf(ch.GuildID)
 	name := "#" + ch.Name
 	if guild != "" {
 		name += " (" + guild + ")"
@@ -87,7 +88,9 @@ func (c *Connector) userTarget(ctx context.Context, id string) (sdk.Target, erro
 // namedUser looks a user name up among the members of all guilds.
 func (c *Connector) namedUser(ctx context.Context, name string, none error) (sdk.Target, error) {
 	for _, guild := range c.world.guildIDs() {
-		found, err := get[[]wireMember](ctx, c.api, "/guilds/"+guild+"/members/search", "limit=20&query="+url.QueryEscape(name))
+		found, err := ask(ctx, c.api, "GET /guilds/"+guild+"/members/search", func(s *discordgo.Session, o discordgo.RequestOption) ([]*discordgo.Member, error) {
+			return s.GuildMembersSearch(guild, name, 20, o)
+		})
 		if err != nil {
 			if e := sdk.AsError(explain("nobody was found", err)); e.Temporary {
 				return sdk.Target{}, e
@@ -96,7 +99,7 @@ func (c *Connector) namedUser(ctx context.Context, name string, none error) (sdk
 		}
 		for _, m := range found {
 			if m.User != nil && strings.EqualFold(m.User.Username, name) {
-				info := c.userInfo(guild, m)
+				info := c.userInfo(guild, *m)
 				return sdk.Target{Kind: sdk.TargetUser, User: info, Name: info.Name, Count: -1}, nil
 			}
 		}
@@ -140,17 +143,17 @@ func (c *Connector) people(words string) []sdk.Target {
 	var out []sdk.Target
 	seen := map[string]bool{}
 	for _, guild := range c.world.guildIDs() {
-		var list []wireMember
+		var list []discordgo.Member
 		c.world.mu.Lock()
 		for id, m := range c.world.guilds[guild].members {
-			name := strings.ToLower(m.name() + " " + m.User.Username)
+			name := strings.ToLower(nameOf(m) + " " + m.User.Username)
 			if !seen[id] && id != c.world.me.ID && strings.Contains(name, words) {
 				seen[id] = true
 				list = append(list, m)
 			}
 		}
 		c.world.mu.Unlock()
-		slices.SortFunc(list, func(a, b wireMember) int { return discordid.Compare(a.User.ID, b.User.ID) })
+		slices.SortFunc(list, func(a, b discordgo.Member) int { return discordid.Compare(a.User.ID, b.User.ID) })
 		for _, m := range list {
 			info := c.userInfo(guild, m)
 			out = append(out, sdk.Target{Kind: sdk.TargetUser, User: info, Name: info.Name, Count: -1})
@@ -185,16 +188,16 @@ func (c *Connector) FetchHistory(ctx context.Context, r sdk.HistoryRequest) (sdk
 	case !r.Until.IsZero():
 		query += "&before=" + discordid.At(r.Until)
 	}
-	list, err := get[[]wireMessage](ctx, c.api, "/channels/"+channel+"/messages", query)
+	list, err := get[[]message](ctx, c.api, "/channels/"+channel+"/messages", query)
 	if err != nil {
 		return sdk.HistoryPage{}, explain("the past cannot be read", err)
 	}
 	var page sdk.HistoryPage
 	for _, m := range slices.Backward(list) {
-		if !r.Since.IsZero() && m.Time.Before(r.Since) || !r.Until.IsZero() && m.Time.After(r.Until) {
+		if !r.Since.IsZero() && m.Timestamp.Before(r.Since) || !r.Until.IsZero() && m.Timestamp.After(r.Until) {
 			continue
 		}
-		m.Guild = ch.Guild
+		m.GuildID = ch.GuildID
 		page.Events = append(page.Events, c.message(ctx, m, true)...)
 	}
 	if n := len(list); n > 0 {

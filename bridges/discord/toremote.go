@@ -3,9 +3,10 @@ package discord
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/bwmarrin/discordgo"
 
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordfmt"
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
@@ -21,7 +22,7 @@ type part struct {
 
 // target is where a message goes.
 type target struct {
-	room   wireChannel
+	room   discordgo.Channel
 	thread string // "" for the channel itself
 }
 
@@ -71,15 +72,15 @@ func (c *Connector) Send(ctx context.Context, op *sdk.SendMessage) (sdk.Delivere
 }
 
 // operate checks an operation and finds its room.
-func (c *Connector) operate(ctx context.Context, h *sdk.OpHeader) (wireChannel, error) {
+func (c *Connector) operate(ctx context.Context, h *sdk.OpHeader) (discordgo.Channel, error) {
 	if err := check(h); err != nil {
-		return wireChannel{}, err
+		return discordgo.Channel{}, err
 	}
 	return c.room(ctx, h.Portal)
 }
 
 // whereTo finds the thread of a message; one that begins with it is made.
-func (c *Connector) whereTo(ctx context.Context, ch wireChannel, content *sdk.Content) (target, error) {
+func (c *Connector) whereTo(ctx context.Context, ch discordgo.Channel, content *sdk.Content) (target, error) {
 	to := target{room: ch}
 	if content.ReplyTo != nil { // an answer to something in a thread stands there
 		if m, ok := discordid.ParseMessage(string(refID(content.ReplyTo.Target))); ok {
@@ -102,21 +103,19 @@ func (c *Connector) whereTo(ctx context.Context, ch wireChannel, content *sdk.Co
 		return to, nil
 	}
 	to.thread = root.ID
-	if known, ok := c.world.channel(root.ID); ok && known.thread() {
+	if known, ok := c.world.channel(root.ID); ok && known.IsThread() {
 		return to, nil
 	}
 	name := t.Name
 	if name == "" {
 		name = c.threadName(ctx, ch.ID, root.ID)
 	}
-	var made wireChannel
-	err := c.api.do(ctx, call{
-		Method: http.MethodPost, Path: "/channels/" + ch.ID + "/messages/" + root.ID + "/threads", Route: "/channels/" + ch.ID + "/threads",
-		Body: map[string]any{"name": clip(name, limitThreadName), "auto_archive_duration": 1440},
-	}, &made)
+	made, err := ask(ctx, c.api, "POST /channels/"+ch.ID+"/threads", func(s *discordgo.Session, o discordgo.RequestOption) (*discordgo.Channel, error) {
+		return s.MessageThreadStartComplex(ch.ID, root.ID, &discordgo.ThreadStart{Name: clip(name, limitThreadName), AutoArchiveDuration: 1440}, o)
+	})
 	switch {
 	case err == nil:
-		c.world.setChannel(made)
+		c.world.setChannel(*made)
 	case hasCode(err, codeThreadExists):
 	case hasCode(err, codeMissingAccess, codeMissingRight):
 		// Without the right it is an answer in the channel.
@@ -131,8 +130,8 @@ func (c *Connector) whereTo(ctx context.Context, ch wireChannel, content *sdk.Co
 }
 
 // threadName is the beginning of the message that a thread starts from.
-func (c *Connector) threadName(ctx context.Context, channel, message string) string {
-	m, err := get[wireMessage](ctx, c.api, "/channels/"+channel+"/messages/"+message, "")
+func (c *Connector) threadName(ctx context.Context, channel, id string) string {
+	m, err := get[message](ctx, c.api, "/channels/"+channel+"/messages/"+id, "")
 	if err == nil {
 		if s := strings.Join(strings.Fields(discordfmt.Parse(m.Content, c.names(m)).Plain()), " "); s != "" {
 			return s
@@ -212,7 +211,7 @@ func decorate(d richtext.Document, content sdk.Content) richtext.Document {
 func (c *Connector) quotation(to target, r sdk.Reply) richtext.Document {
 	link := r.Link
 	if m, ok := discordid.ParseMessage(string(refID(r.Target))); ok {
-		link = discordid.Link(to.room.Guild, m.Channel(to.room.ID), m.ID)
+		link = discordid.Link(to.room.GuildID, m.Channel(to.room.ID), m.ID)
 	}
 	author := r.Author
 	if author == "" {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bwmarrin/discordgo"
+
 	"github.com/viaduct-xmpp/viaduct/bridges/discord/discordid"
 )
 
@@ -15,25 +17,25 @@ import (
 // told again after a start.
 type world struct {
 	mu       sync.Mutex
-	me       wireUser
+	me       discordgo.User
 	app      string
 	only     map[string]bool // guilds that are bridged; empty: all
 	guilds   map[string]*guild
-	channels map[string]*wireChannel // threads as well
+	channels map[string]*discordgo.Channel // threads as well
 	spoke    map[string]map[string]time.Time
 }
 
 // guild is a guild with its people.
 type guild struct {
-	wireGuild
-	roles     map[string]wireRole
-	members   map[string]wireMember
-	presences map[string]wirePresence
+	discordgo.Guild
+	roles     map[string]discordgo.Role
+	members   map[string]discordgo.Member
+	presences map[string]discordgo.Presence
 	whole     bool // all members are known
 }
 
 func newWorld(only []string) *world {
-	w := &world{only: map[string]bool{}, guilds: map[string]*guild{}, channels: map[string]*wireChannel{}, spoke: map[string]map[string]time.Time{}}
+	w := &world{only: map[string]bool{}, guilds: map[string]*guild{}, channels: map[string]*discordgo.Channel{}, spoke: map[string]map[string]time.Time{}}
 	for _, id := range only {
 		w.only[id] = true
 	}
@@ -41,32 +43,34 @@ func newWorld(only []string) *world {
 }
 
 // setGuild takes a whole guild; it reports whether its members have to be asked for.
-func (w *world) setGuild(g wireGuild, maxMembers int) bool {
+func (w *world) setGuild(g discordgo.Guild, maxMembers int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.only) > 0 && !w.only[g.ID] || g.Unavailable {
 		return false
 	}
-	n := &guild{wireGuild: g, roles: map[string]wireRole{}, members: map[string]wireMember{}, presences: map[string]wirePresence{}}
+	n := &guild{Guild: g, roles: map[string]discordgo.Role{}, members: map[string]discordgo.Member{}, presences: map[string]discordgo.Presence{}}
 	for _, r := range g.Roles {
-		n.roles[r.ID] = r
+		n.roles[r.ID] = *r
 	}
 	for _, m := range g.Members {
 		if m.User != nil {
-			n.members[m.User.ID] = m
+			n.members[m.User.ID] = *m
 		}
 	}
 	for _, p := range g.Presences {
-		n.presences[p.User.ID] = p
+		if p.User != nil {
+			n.presences[p.User.ID] = *p
+		}
 	}
-	n.whole = len(n.members) >= g.Count
+	n.whole = len(n.members) >= g.MemberCount
 	for _, c := range slices.Concat(g.Channels, g.Threads) {
-		c.Guild = g.ID
-		w.channels[c.ID] = &c
+		c.GuildID = g.ID
+		w.channels[c.ID] = c
 	}
-	n.Channels, n.Threads, n.Members, n.Presences, n.wireGuild.Roles = nil, nil, nil, nil, nil
+	n.Channels, n.Threads, n.Members, n.Presences, n.Guild.Roles = nil, nil, nil, nil, nil
 	w.guilds[g.ID] = n
-	return !n.whole && g.Count <= maxMembers
+	return !n.whole && g.MemberCount <= maxMembers
 }
 
 func (w *world) dropGuild(id string) (channels []string) {
@@ -74,7 +78,7 @@ func (w *world) dropGuild(id string) (channels []string) {
 	defer w.mu.Unlock()
 	delete(w.guilds, id)
 	for cid, c := range w.channels {
-		if c.Guild == id {
+		if c.GuildID == id {
 			channels = append(channels, cid)
 			delete(w.channels, cid)
 		}
@@ -84,34 +88,36 @@ func (w *world) dropGuild(id string) (channels []string) {
 }
 
 // load reads a channel that the gateway has not told of.
-func (w *world) load(ctx context.Context, a *api, id string) (wireChannel, error) {
+func (w *world) load(ctx context.Context, a *api, id string) (discordgo.Channel, error) {
 	if c, ok := w.channel(id); ok {
 		return c, nil
 	}
-	c, err := get[wireChannel](ctx, a, "/channels/"+id, "")
+	c, err := ask(ctx, a, "GET /channels/"+id, func(s *discordgo.Session, o discordgo.RequestOption) (*discordgo.Channel, error) {
+		return s.Channel(id, o)
+	})
 	if err != nil {
-		return wireChannel{}, err
+		return discordgo.Channel{}, err
 	}
-	w.setChannel(c)
-	return c, nil
+	w.setChannel(*c)
+	return *c, nil
 }
 
-func (w *world) channel(id string) (wireChannel, bool) {
+func (w *world) channel(id string) (discordgo.Channel, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c := w.channels[id]; c != nil {
 		return *c, true
 	}
-	return wireChannel{}, false
+	return discordgo.Channel{}, false
 }
 
 // setChannel takes a channel, and returns what was known of it.
-func (w *world) setChannel(c wireChannel) (old wireChannel, known bool) {
+func (w *world) setChannel(c discordgo.Channel) (old discordgo.Channel, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if o := w.channels[c.ID]; o != nil {
 		old, known = *o, true
-		c.Last = discordid.Max(c.Last, o.Last)
+		c.LastMessageID = discordid.Max(c.LastMessageID, o.LastMessageID)
 	}
 	w.channels[c.ID] = &c
 	return old, known
@@ -135,7 +141,7 @@ func (w *world) youngest(channel, message string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c := w.channels[channel]; c != nil {
-		c.Last = discordid.Max(c.Last, message)
+		c.LastMessageID = discordid.Max(c.LastMessageID, message)
 	}
 }
 
@@ -155,30 +161,30 @@ func (w *world) active(channel, user string, at time.Time) {
 }
 
 // rooms are the channels of guilds that can be rooms and that the bot sees, by id.
-func (w *world) rooms() []wireChannel {
+func (w *world) rooms() []discordgo.Channel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []wireChannel
+	var out []discordgo.Channel
 	for _, c := range w.channels {
-		if c.room() && w.rights(w.me.ID, c)&permView != 0 {
+		if isRoom(c) && w.rights(w.me.ID, c)&permView != 0 {
 			out = append(out, *c)
 		}
 	}
-	slices.SortFunc(out, func(a, b wireChannel) int { return discordid.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b discordgo.Channel) int { return discordid.Compare(a.ID, b.ID) })
 	return out
 }
 
 // threads are the known threads of a channel.
-func (w *world) threads(parent string) []wireChannel {
+func (w *world) threads(parent string) []discordgo.Channel {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []wireChannel
+	var out []discordgo.Channel
 	for _, c := range w.channels {
-		if c.thread() && c.Parent == parent {
+		if c.IsThread() && c.ParentID == parent {
 			out = append(out, *c)
 		}
 	}
-	slices.SortFunc(out, func(a, b wireChannel) int { return discordid.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, func(a, b discordgo.Channel) int { return discordid.Compare(a.ID, b.ID) })
 	return out
 }
 
@@ -190,7 +196,7 @@ func (w *world) guildOf(id string) (name, slug string, tier int) {
 	if g == nil {
 		return "", "", 0
 	}
-	return g.Name, discordid.Slug(g.Name), g.Tier
+	return g.Name, discordid.Slug(g.Name), int(g.PremiumTier)
 }
 
 func (w *world) guildIDs() []string {
@@ -200,7 +206,7 @@ func (w *world) guildIDs() []string {
 }
 
 // member is what is known of a member, or of the user from any guild.
-func (w *world) member(guildID, user string) (wireMember, bool) {
+func (w *world) member(guildID, user string) (discordgo.Member, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if g := w.guilds[guildID]; g != nil {
@@ -215,16 +221,16 @@ func (w *world) member(guildID, user string) (wireMember, bool) {
 			}
 		}
 	}
-	return wireMember{}, false
+	return discordgo.Member{}, false
 }
 
 // setMember takes a member, and returns what was known.
-func (w *world) setMember(guildID string, m wireMember) (old wireMember, known bool) {
+func (w *world) setMember(guildID string, m discordgo.Member) (old discordgo.Member, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g := w.guilds[guildID]
 	if g == nil || m.User == nil {
-		return wireMember{}, false
+		return discordgo.Member{}, false
 	}
 	old, known = g.members[m.User.ID]
 	g.members[m.User.ID] = m
@@ -238,19 +244,6 @@ func (w *world) dropMember(guildID, user string) {
 		delete(g.members, user)
 		delete(g.presences, user)
 	}
-}
-
-// name is how a user is called in a guild: nick, display name, user name.
-func (m wireMember) name() string {
-	switch {
-	case m.Nick != "":
-		return m.Nick
-	case m.User == nil:
-		return ""
-	case m.User.GlobalName != "":
-		return m.User.GlobalName
-	}
-	return m.User.Username
 }
 
 // roleName and the like are for reading text.

@@ -51,7 +51,7 @@ func Libraries() []Library {
 		{Path: "maunium.net/go/mautrix", Packages: []string{"bridges/matrix/..."}, Why: "Matrix types and the appservice API"},
 		{Path: "maunium.net/go/mautrix/crypto", Why: "does not build with CGO_ENABLED=0"},
 		{Path: "maunium.net/go/mautrix/bridgev2", Why: "a framework that wants to be the hub"},
-		{Path: "github.com/bwmarrin/discordgo", Packages: []string{"bridges/discord/discordtest/..."}, Tests: true, Why: "a Discord client of another author, in tests"},
+		{Path: "github.com/bwmarrin/discordgo", Packages: []string{"bridges/discord/..."}, Tests: true, Why: "Discord's types and requests"},
 		{Path: "go.mau.fi/util", Packages: []string{"bridges/matrix/..."}, Why: "mautrix's own helpers, where its API asks for them"},
 		{Path: "go.mau.fi/util/emojishortcodes", Packages: []string{"bridges/slack/slackfmt"}, Why: "Slack's short names of emoji"},
 		{Path: "go.mau.fi/util/variationselector", Packages: []string{"bridges/slack/slackfmt"}, Why: "emoji of that table as people type them"},
