@@ -193,7 +193,7 @@ func (d *decoder) checkLinks(c *Config) {
 		switch {
 		case err != nil || !j.HasLocal() || !j.IsBare():
 			d.fail(l.Line, "link: room %q is not the address of a room", l.Room)
-		case !slices.ContainsFunc(c.Domains, func(domain string) bool { return j.Domain() == "rooms."+domain }):
+		case len(c.Domains) > 0 && !slices.ContainsFunc(c.Domains, func(domain string) bool { return j.Domain() == "rooms."+domain }):
 			d.fail(l.Line, "link: room %s is no room of this server; write one such as %s@rooms.%s", l.Room, j.Local(), c.Domains[0])
 		case rooms[j.String()] > 0:
 			d.fail(l.Line, "link of %s stands there twice; the first is in line %d", l.Room, rooms[j.String()])

@@ -16,6 +16,12 @@ func (w *inlineWriter) text(s string) {
 				i += size - 1
 				continue
 			}
+			// The beginning of an address must not become one with the escapes behind it.
+			if scheme, _, ok := strings.Cut(s[i:min(len(s), i+len("https://"))], "://"); ok && (scheme == "http" || scheme == "https") && i+len(scheme+"://") < len(s) {
+				b.WriteString(scheme + `\://`)
+				i += len(scheme + "://") - 1
+				continue
+			}
 		}
 		switch {
 		case w.callsAll(s, i):
@@ -45,7 +51,7 @@ func (w *inlineWriter) url(b *strings.Builder, address, rest string) {
 	}
 	b.WriteString(w.address(address))
 	// What follows without a space must not be taken for a part of it.
-	if rest == "" || strings.IndexByte(" \t\n<", rest[0]) < 0 {
+	if rest == "" || strings.IndexByte(" \t\n", rest[0]) < 0 {
 		b.WriteString(zero)
 	}
 }

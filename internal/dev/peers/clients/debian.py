@@ -8,12 +8,14 @@ import os
 import pty
 import re
 import secrets
+import signal
 import socket
 import ssl
 import struct
 import sys
 import tempfile
 import termios
+import time
 
 import pyte
 import slixmpp
@@ -147,11 +149,18 @@ class Profanity:
             await asyncio.sleep(0.1)
 
     def end(self):
+        """Quits. It does not always notice that its terminal is gone, so it is not waited for longer than a moment."""
         asyncio.get_running_loop().remove_reader(self.terminal)
         with contextlib.suppress(OSError):
             self.type("/quit")
-        os.close(self.terminal)  # a terminal that hangs up ends it in any case
-        os.waitpid(self.pid, 0)
+        for _ in range(30):
+            if os.waitpid(self.pid, os.WNOHANG)[0]:
+                break
+            time.sleep(0.1)
+        else:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.terminal)
 
 
 async def meet(client, terminal, room, tag):
