@@ -19,7 +19,7 @@ func (w *inlineWriter) text(s string) {
 			// The beginning of an address must not become one with the escapes behind it.
 			if scheme, _, ok := strings.Cut(s[i:min(len(s), i+len("https://"))], "://"); ok && (scheme == "http" || scheme == "https") && i+len(scheme+"://") < len(s) {
 				b.WriteString(scheme + `\://`)
-				i += len(scheme + "://") - 1
+				i += len(scheme+"://") - 1
 				continue
 			}
 		}
