@@ -65,7 +65,7 @@ type Deps struct {
 // Files implements gateway.Media and http.Handler. Before Start it knows no links and opens nothing.
 type Files struct {
 	o    Options
-	base string
+	base *url.URL // without a slash at its end
 
 	mu      sync.Mutex
 	d       *Deps
@@ -88,7 +88,8 @@ func New(o Options) (*Files, error) {
 	if o.Patience <= 0 {
 		o.Patience = 10 * time.Minute
 	}
-	return &Files{o: o, base: strings.TrimSuffix(u.String(), "/"), running: map[string]*fetch{}, places: map[string]chan struct{}{}}, nil
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
+	return &Files{o: o, base: u, running: map[string]*fetch{}, places: map[string]chan struct{}{}}, nil
 }
 
 // Start makes links work; what is fetched ends with ctx.
@@ -175,10 +176,10 @@ func (f *Files) Known(ctx context.Context, link string) (sdk.Media, bool) {
 		return sdk.Media{ID: sdk.MediaID(stored + id + "/" + name), Name: name, Type: typ, Size: size, URL: link}, true
 	}
 	u, err := url.Parse(link)
-	if err != nil || !strings.EqualFold(u.Scheme+"://"+u.Host, hostOf(f.base)) {
+	if err != nil || !strings.EqualFold(u.Scheme, f.base.Scheme) || !strings.EqualFold(u.Host, f.base.Host) {
 		return sdk.Media{}, false
 	}
-	_, token, _, ok := splitPath(strings.TrimPrefix(u.Path, pathOf(f.base)))
+	_, token, _, ok := splitPath(strings.TrimPrefix(u.Path, f.base.Path))
 	if !ok {
 		return sdk.Media{}, false
 	}
@@ -187,22 +188,6 @@ func (f *Files) Known(ctx context.Context, link string) (sdk.Media, bool) {
 		return sdk.Media{}, false
 	}
 	return sdk.Media{ID: sdk.MediaID(linked + token), Name: t.Name, Type: t.Type, Size: t.Size, URL: link}, true
-}
-
-func hostOf(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-func pathOf(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return ""
-	}
-	return u.Path
 }
 
 // Open implements gateway.Media: a file that stands in an operation.

@@ -102,7 +102,7 @@ const Path = "/bridge/"
 const mediaPart = "/media/"
 
 func (f *Files) link(t *target, token string) string {
-	return f.base + Path + url.PathEscape(t.Bridge) + mediaPart + token + "/" + url.PathEscape(t.Name)
+	return f.base.String() + Path + url.PathEscape(t.Bridge) + mediaPart + token + "/" + url.PathEscape(t.Name)
 }
 
 // splitPath takes the path of a link apart; ok is false for what is not ours but may be the bridge's.

@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -40,7 +41,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	id, name, err := f.have(r.Context(), t)
 	if err != nil {
-		f.refuse(w, r, t, err)
+		refuse(w, r, d.Log, t, err)
 		return
 	}
 	inner := r.Clone(r.Context())
@@ -49,7 +50,7 @@ func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // refuse says why a file cannot be had.
-func (f *Files) refuse(w http.ResponseWriter, r *http.Request, t *target, err error) {
+func refuse(w http.ResponseWriter, r *http.Request, log *slog.Logger, t *target, err error) {
 	if r.Context().Err() != nil {
 		return
 	}
@@ -66,7 +67,7 @@ func (f *Files) refuse(w http.ResponseWriter, r *http.Request, t *target, err er
 	if e != nil && e.RetryAfter > 0 {
 		after = e.RetryAfter
 	}
-	f.d.Log.Info("a bridged file cannot be had now", "bridge", t.Bridge, "error", err)
+	log.Info("a bridged file cannot be had now", "bridge", t.Bridge, "error", err)
 	w.Header().Set("Retry-After", strconv.Itoa(int(max(1, after/time.Second))))
 	say(w, http.StatusServiceUnavailable, "The file cannot be fetched now; try again later.")
 }
