@@ -1,6 +1,7 @@
 package slackfmt
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -76,7 +77,7 @@ func plainEntities(s string) string {
 			continue
 		}
 		target, label, _ := strings.Cut(inner, "|")
-		b.WriteString(Unescape(firstOf(label, strings.TrimPrefix(target, "mailto:"))))
+		b.WriteString(Unescape(cmp.Or(label, strings.TrimPrefix(target, "mailto:"))))
 		s = s[i+n:]
 	}
 	b.WriteString(Unescape(s))
@@ -321,7 +322,7 @@ func (r reader) command(target, label string) richtext.Node {
 		}
 		return dateNode(unix, parts[1], label)
 	}
-	return richtext.Text(firstOf(label, target))
+	return richtext.Text(cmp.Or(label, target))
 }
 
 // plain reads a plain_text object: nothing but short names for emoji.
@@ -365,7 +366,7 @@ func replaceNames(s string) string {
 func StatusText(emoji, text string) string {
 	name := strings.Trim(emoji, ":")
 	if name != "" {
-		emoji = firstOf(EmojiText(name), ":"+name+":")
+		emoji = cmp.Or(EmojiText(name), ":"+name+":")
 	}
 	return strings.TrimSpace(emoji + " " + Unescape(text))
 }

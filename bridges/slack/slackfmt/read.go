@@ -1,6 +1,7 @@
 package slackfmt
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -322,10 +323,10 @@ func (r reader) user(id, label string) richtext.Node {
 	key, name := id, label
 	if r.o.User != nil {
 		if k, n := r.o.User(id); k != "" {
-			key, name = k, firstOf(n, label)
+			key, name = k, cmp.Or(n, label)
 		}
 	}
-	return richtext.Node{Kind: richtext.KindMention, Text: "@" + strings.TrimPrefix(firstOf(name, id), "@"),
+	return richtext.Node{Kind: richtext.KindMention, Text: "@" + strings.TrimPrefix(cmp.Or(name, id), "@"),
 		Mention: richtext.Mention{Target: richtext.MentionUser, ID: key}}
 }
 
@@ -333,18 +334,18 @@ func (r reader) channel(id, label string) richtext.Node {
 	key, name := id, label
 	if r.o.Channel != nil {
 		if k, n := r.o.Channel(id); k != "" {
-			key, name = k, firstOf(n, label)
+			key, name = k, cmp.Or(n, label)
 		}
 	}
-	return richtext.Node{Kind: richtext.KindMention, Text: "#" + strings.TrimPrefix(firstOf(name, id), "#"),
+	return richtext.Node{Kind: richtext.KindMention, Text: "#" + strings.TrimPrefix(cmp.Or(name, id), "#"),
 		Mention: richtext.Mention{Target: richtext.MentionRoom, ID: key}}
 }
 
 func (r reader) group(id, label string) richtext.Node {
 	if r.o.Group != nil {
-		label = firstOf(r.o.Group(id), label)
+		label = cmp.Or(r.o.Group(id), label)
 	}
-	return richtext.Node{Kind: richtext.KindMention, Text: "@" + strings.TrimPrefix(firstOf(label, id), "@"),
+	return richtext.Node{Kind: richtext.KindMention, Text: "@" + strings.TrimPrefix(cmp.Or(label, id), "@"),
 		Mention: richtext.Mention{Target: richtext.MentionRole, ID: id}}
 }
 
@@ -353,7 +354,7 @@ func broadcast(what string) richtext.Node {
 	if what == "here" {
 		target = richtext.MentionActive
 	}
-	return richtext.Node{Kind: richtext.KindMention, Text: "@" + firstOf(what, "channel"), Mention: richtext.Mention{Target: target}}
+	return richtext.Node{Kind: richtext.KindMention, Text: "@" + cmp.Or(what, "channel"), Mention: richtext.Mention{Target: target}}
 }
 
 // emoji: the element says the code points, or the short name tells them; else it is a
@@ -394,13 +395,4 @@ func codePoints(s string) string {
 		b.WriteRune(rune(v))
 	}
 	return b.String()
-}
-
-func firstOf(list ...string) string {
-	for _, s := range list {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }
